@@ -1,0 +1,10 @@
+"""The road that money takes, hop by hop.
+
+A deposit:      gateway/api/balance.py -> create-deposit.v1 -> payments/consumers.py -> payments/handlers/ -> payments/providers/
+A proof of it:  gateway/webhooks.py (verified by gateway/signatures/) -> provider-event.received.v1 -> payments/consumers.py
+                -> payments/handlers/settlement.py -> payments' outbox -> payment.completed.v1
+The credit:     wallet/consumers.py -> wallet/store.py (wallet.post_transfers, one call a batch) -> wallet's outbox -> balance.changed.v1
+The open page:  notifier/consumers.py -> notifier/hub.py -> notifier/sockets.py -> frame
+
+shared/contracts/topology.py names every message, exchange and queue between them. No service imports another.
+"""
