@@ -1,0 +1,1 @@
+"""Tests, from pure rules to the whole stack under failure; what needs servers starts its own."""
