@@ -1,0 +1,97 @@
+"""The gateway's settings, from the environment or `.env`, and what production and a public address refuse."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic_settings import NoDecode
+
+from shared.money import currency_code
+from shared.origins import default_origins, origin_of
+from shared.settings import LOOPBACK
+from shared.token_settings import TokenSettings
+
+KNOWN_PROVIDERS: Final = ("stripe", "allsecure", "prodamus", "mock")
+LOCALES: Final = ("en", "ru", "sr")
+
+
+class GatewaySettings(TokenSettings):
+    """Ports, public addresses, bounds of a request, and who may log in how."""
+
+    gateway_port: int = Field(default=8000, ge=1, le=65535)
+    notifier_port: int = Field(default=8001, ge=1, le=65535, description="only for NOTIFIER_PUBLIC_URL's default")
+    public_url: str = ""
+    notifier_public_url: str = ""
+    allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(default=(), description="comma-separated; default: PUBLIC_URL's")
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(default=(), description="addresses or networks, comma-separated")
+    providers: Annotated[tuple[str, ...] | None, NoDecode] = Field(default=None, description="on for new payments; the first is the default")
+
+    body_limit_bytes: int = Field(default=262_144, ge=1_024, le=16_777_216)
+    rpc_timeout_seconds: float = Field(default=10, gt=0, le=25)
+    default_currency: Annotated[str, AfterValidator(currency_code)] = "rsd"
+    default_locale: Literal["en", "ru", "sr"] = "en"
+    session_cookie_seconds: int = Field(default=28_800, ge=60, le=2_592_000, description="how long a demo login lasts")
+    rate_limit_login_failures: int = Field(default=10, ge=1, le=10_000, description="failed logins a minute for one login from one address")
+    rate_limit_login_failures_address: int = Field(default=60, ge=1, le=100_000, description="failed logins a minute from one address")
+
+    @field_validator("allowed_origins", "trusted_proxies", "providers", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(origin_of(origin) for origin in value)
+
+    @field_validator("providers")
+    @classmethod
+    def _known(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        for provider in value or ():
+            if provider not in KNOWN_PROVIDERS:
+                raise ValueError(f"names {provider[:32]!r}, which is none of {', '.join(KNOWN_PROVIDERS)}")
+        return value
+
+    @model_validator(mode="after")
+    def _addresses(self) -> GatewaySettings:
+        self.public_url = (self.public_url or f"http://localhost:{self.gateway_port}").rstrip("/")
+        self.notifier_public_url = (self.notifier_public_url or f"ws://localhost:{self.notifier_port}").rstrip("/")
+        _require_scheme("PUBLIC_URL", self.public_url, ("http", "https"))
+        _require_scheme("NOTIFIER_PUBLIC_URL", self.notifier_public_url, ("ws", "wss"))
+        if self.production:
+            _require_scheme("PUBLIC_URL", self.public_url, ("https",), " in production")
+            _require_scheme("NOTIFIER_PUBLIC_URL", self.notifier_public_url, ("wss",), " in production")
+            if "mock" in (self.providers or ()):
+                raise ValueError("PROVIDERS names mock, which production refuses")
+        elif not self.allow_demo:
+            for name, url in (("PUBLIC_URL", self.public_url), ("NOTIFIER_PUBLIC_URL", self.notifier_public_url)):
+                if urlsplit(url).hostname not in LOOPBACK:
+                    raise ValueError(f"{name} is public but ENVIRONMENT is development: set ALLOW_DEMO=1 to allow it, or ENVIRONMENT=production")
+        return self
+
+    @property
+    def origins(self) -> frozenset[str]:
+        """Whose pages may call the API with a cookie, as browsers write origins."""
+        return frozenset(self.allowed_origins) or default_origins(self.public_url)
+
+    @property
+    def secure_cookies(self) -> bool:
+        return self.public_url.startswith("https://")
+
+    @property
+    def mock_provider(self) -> bool:
+        """Is the stand-in provider on? Never in production; else unless PROVIDERS leaves it out."""
+        return not self.production and (self.providers is None or "mock" in self.providers)
+
+    @property
+    def demo_login(self) -> bool:
+        """Demo logins need a secret of our own to sign tokens with; production has none."""
+        return not self.production and self.jwt_secret is not None
+
+
+def _require_scheme(name: str, url: str, schemes: tuple[str, ...], when: str = "") -> None:
+    parts = urlsplit(url)
+    if parts.scheme not in schemes or not parts.hostname:
+        raise ValueError(f"{name} must begin with {' or '.join(f'{scheme}://' for scheme in schemes)}{when}")
