@@ -30,7 +30,7 @@ class CommonSettings(BaseSettings):
 
     @field_validator("secret_key", mode="before")
     @classmethod
-    def _split(cls, value: Any) -> Any:
+    def _split_secret_key(cls, value: Any) -> Any:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
     @field_validator("secret_key")
