@@ -1,0 +1,28 @@
+"""What the notifier counts, as plain integers on the hot path; metrics.py shows them to Prometheus."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class Counts:
+    sockets: int = 0
+    """Open now, handshake done."""
+    sockets_slow: int = 0
+    """Open now, with a full write buffer."""
+    frames: int = 0
+    snapshots: int = 0
+    changes_coalesced: int = 0
+    """Changes that shared a frame with a newer one."""
+    changes_truncated: int = 0
+    """Changes that no frame listed, because a slow socket had too many waiting."""
+    gaps: int = 0
+    """Waits for a missing version that ended without it."""
+    slow_dropped: int = 0
+    """Sockets closed for being slow too long."""
+    tickets_refused: int = 0
+    """4401 at opening: no, bad, expired or used ticket, or bad token."""
+    origins_refused: int = 0
+    overload_refused: int = 0
+    """Sockets above a limit, and those opened while the broker or wallet did not answer."""
