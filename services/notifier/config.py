@@ -28,16 +28,16 @@ class NotifierSettings(TokenSettings):
 
     @field_validator("allowed_origins", mode="before")
     @classmethod
-    def _split(cls, value: Any) -> Any:
+    def _split_origins(cls, value: Any) -> Any:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
     @field_validator("allowed_origins")
     @classmethod
-    def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+    def _normal_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(origin_of(origin) for origin in value)
 
     @model_validator(mode="after")
-    def _public(self) -> NotifierSettings:
+    def _public_url_and_origins(self) -> NotifierSettings:
         if not self.public_url:
             self.public_url = f"http://localhost:{self.gateway_port}"
         default_origins(self.public_url)
