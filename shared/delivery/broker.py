@@ -33,7 +33,7 @@ class BrokerLink:
     """`heartbeat_seconds` bounds how long a hung broker goes unnoticed (about three times as long; the library's default needs minutes)."""
 
     def __init__(self, url: str, *, name: str, heartbeat_seconds: int = 5) -> None:
-        self._url = URL(url).update_query(heartbeat=str(heartbeat_seconds))
+        self._url = URL(url).update_query(heartbeat=str(heartbeat_seconds), name=name)
         self._name = name
         self._connection: AbstractConnection | None = None
         self._up = asyncio.Event()
@@ -105,7 +105,7 @@ class BrokerLink:
         while True:
             try:
                 async with asyncio.timeout(_CONNECT_TIMEOUT_SECONDS):
-                    return await aio_pika.connect(self._url, client_properties={"connection_name": self._name})
+                    return await aio_pika.connect(self._url)
             except (*CONNECTION_EXCEPTIONS, TimeoutError) as error:
                 if not told:
                     log.warning("broker cannot be reached, trying again", link=self._name, error=type(error).__name__)

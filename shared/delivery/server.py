@@ -18,7 +18,6 @@ from faststream import AckPolicy, BaseMiddleware, ContextRepo
 from faststream.exceptions import SubscriberNotFound
 from faststream.rabbit import Channel, RabbitBroker, RabbitMessage, RabbitQueue, RabbitRouter
 from faststream.rabbit.subscriber import RabbitSubscriber
-from faststream.rabbit.utils import RabbitClientProperties
 from pydantic import ValidationError
 from yarl import URL
 
@@ -38,9 +37,8 @@ _STOP_SECONDS: Final = 5.0
 def make_broker(url: str, *, app_id: str, name: str, heartbeat_seconds: int = 5) -> RabbitBroker:
     """A broker that is not connected yet."""
     return RabbitBroker(
-        str(URL(url).update_query(heartbeat=str(heartbeat_seconds))),
+        str(URL(url).update_query(heartbeat=str(heartbeat_seconds), name=name)),
         app_id=app_id,
-        client_properties=RabbitClientProperties(connection_name=name),
         reconnect_interval=_RECONNECT_SECONDS,
         graceful_timeout=_STOP_SECONDS,
         logger=None,

@@ -1,0 +1,44 @@
+"""Settings of payments."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field, field_validator, model_validator
+from pydantic_settings import NoDecode
+
+from services.payments.domain import METHODS
+from shared.settings import DatabaseSettings
+
+
+class PaymentsSettings(DatabaseSettings):
+    payments_port: int = Field(default=8011, ge=0, le=65535, description="health and metrics")
+    gateway_port: int = Field(default=8000, ge=1, le=65535)
+    public_url: str = Field(default="", description="where payment links lead; default http://localhost:{GATEWAY_PORT}")
+    providers: Annotated[tuple[str, ...] | None, NoDecode] = Field(default=None, description="on for new payments, the first is the default")
+    session_ttl_seconds: int = Field(default=3600, ge=1, le=30 * 86400)
+
+    @field_validator("providers", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _providers(self) -> PaymentsSettings:
+        for name in self.providers or ():
+            if name not in METHODS:
+                raise ValueError(f"PROVIDERS names {name!r}; known are {', '.join(METHODS)}")
+        if self.production and "mock" in self.enabled:
+            raise ValueError("PROVIDERS may not hold mock in production")
+        return self
+
+    @property
+    def enabled(self) -> tuple[str, ...]:
+        """The providers that are on for new payments."""
+        if self.providers is not None:
+            return self.providers
+        return () if self.production else ("mock",)
+
+    @property
+    def base_url(self) -> str:
+        return (self.public_url or f"http://localhost:{self.gateway_port}").rstrip("/")

@@ -1,0 +1,127 @@
+"""Completing a session of the mock: owner, amount and state are checked, the outcome is decided once, and its signed event is handed out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from uuid import UUID
+
+import structlog
+
+from services.payments import domain, idempotency
+from services.payments.mock_book import MockBook, MockSession
+from services.payments.providers.mock import MockProvider, outcome_event_id
+from shared.contracts.base import new_id, utc_now
+from shared.contracts.payment_commands import (
+    CommandReply,
+    CompleteMockSession,
+    FieldProblem,
+    MockSessionDecided,
+    Refused,
+)
+from shared.money import MoneyError, parse_major
+from shared.postgres import Connection, Pool, transaction
+
+log = structlog.get_logger(__name__)
+
+MockReply = CommandReply[MockSessionDecided]
+
+
+@dataclass(frozen=True, slots=True)
+class MockSessions:
+    """`mock` is None where the mock is off: then there is no such session."""
+
+    pool: Pool
+    mock: MockProvider | None
+
+    async def complete(self, command: CompleteMockSession) -> MockReply:
+        """Decides the session, or tells what it was decided to be; the same outcome again gives the same event."""
+        async with transaction(self.pool) as tx:
+            match await idempotency.claim(tx, command.idempotency, command.message_id):
+                case idempotency.Answered(answer):
+                    return self._replay(answer)
+                case idempotency.Reused():
+                    return MockReply(answer=domain.key_reused(command.correlation_id))
+                case idempotency.InUse():
+                    return MockReply(answer=domain.key_in_use(command.correlation_id))
+            reply = MockReply(answer=await self._decide(tx, command))
+            await idempotency.keep(tx, command.idempotency, reply.model_dump_json())
+        if isinstance(reply.answer, MockSessionDecided):
+            log.info(
+                "mock session decided",
+                session_id=str(reply.answer.session_id),
+                payment_id=str(reply.answer.payment_id),
+                outcome=reply.answer.outcome,
+                correlation_id=command.correlation_id,
+            )
+        return reply
+
+    async def _decide(self, tx: Connection, command: CompleteMockSession) -> MockSessionDecided | Refused:
+        request_id = command.correlation_id
+        session_id = _uuid(command.session_id)
+        if self.mock is None or session_id is None:
+            return _session_not_found(request_id)
+        now = utc_now()
+        if now > command.deadline:
+            return domain.too_late(request_id)
+        session = await MockBook.lock(tx, session_id, command.user_id)
+        if session is None:
+            return _session_not_found(request_id)
+        refused = _wrong_amount(session, command.amount, request_id) or _final(session, command.outcome, now, request_id)
+        if refused is not None:
+            return refused
+        if session.outcome is None:
+            charge = f"ch_{new_id().hex}" if command.outcome == "success" else None
+            event_id = outcome_event_id(session_id, command.outcome)
+            session = await MockBook.decide(tx, session, command.outcome, event_id=event_id, charge=charge, at=now)
+        return MockSessionDecided(
+            payment_id=session.payment_id, session_id=session_id, outcome=command.outcome, event=self.mock.signed_event(session)
+        )
+
+    def _replay(self, answer: str) -> MockReply:
+        kept = MockReply.model_validate_json(answer)
+        if isinstance(kept.answer, MockSessionDecided) and self.mock is not None:
+            # The same event, signed anew: a kept signature would be stale by now.
+            body = kept.answer.event
+            fresh = self.mock.sign_again(body)
+            return MockReply(replayed=True, answer=kept.answer.model_copy(update={"event": fresh}))
+        return kept.model_copy(update={"replayed": True})
+
+
+def _wrong_amount(session: MockSession, amount: str | None, request_id: str) -> Refused | None:
+    if amount is None:
+        return None
+    try:
+        named = parse_major(amount, session.money.currency)
+    except MoneyError as error:
+        return Refused(
+            code="invalid_amount",
+            detail="The amount is not valid.",
+            errors=(FieldProblem(loc=("body", "amount"), msg=str(error)),),
+            request_id=request_id,
+        )
+    if named != session.money:
+        return Refused(code="amount_mismatch", detail="The amount is not the session's amount; nothing was moved.", request_id=request_id)
+    return None
+
+
+def _final(session: MockSession, outcome: str, now: datetime, request_id: str) -> Refused | None:
+    if session.outcome is not None and session.outcome != outcome:
+        return Refused(code="session_final", detail=f"The session has ended with {session.outcome}.", request_id=request_id)
+    if session.outcome is None and now >= session.expires_at:
+        return Refused(code="session_final", detail="The session has expired.", request_id=request_id)
+    return None
+
+
+def _session_not_found(request_id: str) -> Refused:
+    return Refused(code="session_not_found", detail="There is no such session.", request_id=request_id)
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+

@@ -1,0 +1,59 @@
+"""Questions about payments: one as its viewer may see it, at once or when it is settled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from services.payments import domain, store
+from services.payments.domain import Payment, Status
+from shared.contracts.base import utc_now
+from shared.contracts.payment_commands import Refused
+from shared.contracts.queries import GetPayment, PaymentView
+from shared.postgres import Pool, connection
+from shared.waiting import Waiters
+
+
+@dataclass(frozen=True, slots=True)
+class Views:
+    pool: Pool
+    waiters: Waiters[UUID]
+
+    async def payment(self, query: GetPayment) -> PaymentView | Refused:
+        """The payment, once it is no longer pending or the query's time is over; payment_not_found for whoever may not know of it."""
+        try:
+            payment_id = UUID(query.payment_id)
+        except ValueError:
+            return domain.payment_not_found(query.correlation_id)
+
+        async def ask() -> Payment | None:
+            async with connection(self.pool) as db:
+                (found,) = await store.find_visible_payments(db, [(payment_id, query.viewer_user_id, query.viewer_is_admin)])
+                return found
+
+        found = await self.waiters.until(payment_id, ask, _settled, query.wait_seconds)
+        return domain.payment_not_found(query.correlation_id) if found is None else _view(found)
+
+
+def _settled(payment: Payment | None) -> bool:
+    return payment is None or payment.status_at(utc_now()) is not Status.PENDING
+
+
+def _view(payment: Payment) -> PaymentView:
+    return PaymentView(
+        payment_id=payment.payment_id,
+        session_id=payment.session_id,
+        user_id=payment.user_id,
+        kind=payment.kind,
+        method=payment.provider,
+        status=payment.status_at(utc_now()).value,
+        amount_minor=payment.money.amount_minor,
+        currency=payment.money.currency,
+        credit_reference=payment.credit_reference,
+        payment_url=payment.payment_url,
+        description=payment.description,
+        problem=payment.refusal,
+        expires_at=payment.expires_at,
+        created_at=payment.created_at,
+        updated_at=payment.updated_at,
+    )

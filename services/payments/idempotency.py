@@ -1,0 +1,105 @@
+"""Sameness of requests: `unique (caller, operation, key hash)` decides it, and keeps the first final answer for replay."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from shared.contracts.payment_commands import Idempotency
+from shared.postgres import Connection
+
+WORKING_SECONDS: Final = 20
+"""How long the message that holds a key is believed to be at work; then a repeat takes over (every step is repeatable)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """This message is the one to work on it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """An earlier request under this key got this final answer (the reply's JSON)."""
+
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reused:
+    """The key belongs to another request."""
+
+
+@dataclass(frozen=True, slots=True)
+class InUse:
+    """The same request is being worked on right now."""
+
+
+Claim = Claimed | Answered | Reused | InUse
+
+
+async def claim(tx: Connection, request: Idempotency, message_id: UUID) -> Claim:
+    """Takes the request's key for `message_id`, or says why not. A request without a key is always Claimed.
+
+    Concurrent claims of one key take turns here, on the unique row, until the other's transaction has ended.
+    """
+    if request.key_hash is None:
+        return Claimed()
+    key = (request.caller, request.operation, request.key_hash)
+    inserted = await tx.fetchval(
+        """
+        insert into payments.idempotency_keys (caller, operation, key_hash, fingerprint, holder, working_until)
+        values ($1, $2, $3, $4, $5, clock_timestamp() + make_interval(secs => $6))
+        on conflict (caller, operation, key_hash) do nothing
+        returning true
+        """,
+        *key,
+        request.fingerprint,
+        message_id,
+        float(WORKING_SECONDS),
+    )
+    if inserted:
+        return Claimed()
+    row = await tx.fetchrow(
+        """
+        select fingerprint, answer, holder = $4 or working_until < clock_timestamp() as free
+        from payments.idempotency_keys where caller = $1 and operation = $2 and key_hash = $3 for update
+        """,
+        *key,
+        message_id,
+    )
+    if row is None or row["fingerprint"] != request.fingerprint:
+        return Reused()
+    if row["answer"] is not None:
+        return Answered(row["answer"])
+    if not row["free"]:
+        return InUse()
+    await tx.execute(
+        """
+        update payments.idempotency_keys set holder = $4, working_until = clock_timestamp() + make_interval(secs => $5)
+        where caller = $1 and operation = $2 and key_hash = $3
+        """,
+        *key,
+        message_id,
+        float(WORKING_SECONDS),
+    )
+    return Claimed()
+
+
+async def keep(tx: Connection, request: Idempotency, answer: str) -> str:
+    """Keeps the final answer (JSON text) of a claimed request; the kept one is returned, which is an earlier one if there was."""
+    if request.key_hash is None:
+        return answer
+    kept = await tx.fetchval(
+        """
+        update payments.idempotency_keys set answer = coalesce(answer, $4)
+        where caller = $1 and operation = $2 and key_hash = $3
+        returning answer
+        """,
+        request.caller,
+        request.operation,
+        request.key_hash,
+        answer,
+    )
+    assert isinstance(kept, str)
+    return kept

@@ -1,0 +1,89 @@
+"""Builds payments and runs it: `python -m services.payments.main`."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from uuid import UUID
+
+from services.payments import consumers
+from services.payments.config import PaymentsSettings
+from services.payments.handlers.deposits import Deposits
+from services.payments.handlers.mock_sessions import MockSessions
+from services.payments.handlers.settlement import Settlement
+from services.payments.handlers.views import Views
+from services.payments.mock_book import MockBook
+from services.payments.providers.base import Provider
+from services.payments.providers.mock import MockProvider
+from services.payments.store import SCHEMA
+from shared import migrations, postgres
+from shared.asyncapi import asyncapi_document
+from shared.delivery.broker import BrokerLink
+from shared.delivery.declare import declare_topology
+from shared.delivery.publisher import Publisher
+from shared.delivery.relay import Relay
+from shared.delivery.server import make_broker
+from shared.health import Health
+from shared.operations import HttpServer, listen, operations_app
+from shared.process import run
+from shared.settings import load
+from shared.telemetry import configure_logging
+from shared.waiting import Waiters
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+@asynccontextmanager
+async def payments(settings: PaymentsSettings) -> AsyncIterator[None]:
+    """Everything of payments, started in the order of its needs and stopped in the reverse: intake first, the connections last."""
+    listener = listen(settings.bind_host, settings.payments_port, "PAYMENTS_PORT")
+    name = f"payments {socket.gethostname()}:{os.getpid()}"
+    async with AsyncExitStack() as stack:
+        pool = await postgres.create_pool(settings.database_url, size=settings.database_pool_size, application_name="purser payments")
+        stack.push_async_callback(postgres.close_pool, pool)
+        await migrations.require_current(pool, SCHEMA, MIGRATIONS)
+        link = BrokerLink(settings.amqp_url, name=name)
+        stack.push_async_callback(link.close)
+        await link.start()
+        await declare_topology(link)
+        publisher = Publisher(link, app_id="payments")
+        relay = Relay(pool, publisher, schema=SCHEMA, name=name)
+        await relay.start()
+        stack.push_async_callback(relay.stop)
+
+        mock: MockProvider | None = None
+        providers: dict[str, Provider] = {}
+        if "mock" in settings.enabled:
+            mock = MockProvider(
+                MockBook(pool), settings.keys, base_url=settings.base_url, session_ttl_seconds=settings.session_ttl_seconds
+            )
+            providers[mock.name] = mock
+        health = Health("payments", {"broker": link.check, "database": lambda: postgres.check(pool)})
+        waiters: Waiters[UUID] = Waiters()
+        broker = make_broker(settings.amqp_url, app_id="payments", name=f"{name} commands")
+        deposits = Deposits(pool, providers, settings.enabled, settings.production, timedelta(seconds=settings.session_ttl_seconds))
+        consumers.subscribe_commands(broker, publisher, deposits, MockSessions(pool, mock))
+        consumers.subscribe_queries(broker, publisher, Views(pool, waiters), health)
+        provider_events = consumers.provider_events(link, publisher, Settlement(pool, providers, relay, waiters))
+        await broker.start()
+        stack.push_async_callback(broker.stop)
+        await provider_events.start()
+        stack.push_async_callback(provider_events.stop)
+        http = HttpServer(operations_app(health, asyncapi_document("payments")), listener)
+        await http.start()
+        stack.push_async_callback(http.stop)
+        yield
+
+
+def main() -> None:
+    settings = load(PaymentsSettings)
+    configure_logging("payments", settings.log_level)
+    run(lambda: payments(settings))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""The mock provider's own book in PostgreSQL: its sessions, and the one outcome of each, decided under the session's lock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from shared.money import Money
+from shared.postgres import Connection, Pool, transaction
+
+Outcome = Literal["success", "failure"]
+
+
+@dataclass(frozen=True, slots=True)
+class MockSession:
+    session_id: UUID
+    payment_id: UUID
+    owner: str
+    money: Money
+    expires_at: datetime
+    outcome: Outcome | None = None
+    event_id: str | None = None
+    charge_reference: str | None = None
+    decided_at: datetime | None = None
+
+
+class MockBook:
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def open(self, session: MockSession) -> MockSession:
+        """Writes the session down; one that is there already stays as it is and is returned."""
+        async with transaction(self._pool) as tx:
+            await tx.execute(
+                """
+                insert into payments.mock_sessions (session_id, payment_id, owner, amount_minor, currency, expires_at)
+                values ($1, $2, $3, $4, $5, $6) on conflict (session_id) do nothing
+                """,
+                session.session_id,
+                session.payment_id,
+                session.owner,
+                session.money.amount_minor,
+                session.money.currency,
+                session.expires_at,
+            )
+            row = await tx.fetchrow("select * from payments.mock_sessions where session_id = $1", session.session_id)
+            return _session(row)
+
+    @staticmethod
+    async def lock(tx: Connection, session_id: UUID, owner: str) -> MockSession | None:
+        """The session, locked until the transaction's end; None when there is none or it is not the owner's."""
+        row = await tx.fetchrow("select * from payments.mock_sessions where session_id = $1 and owner = $2 for update", session_id, owner)
+        return None if row is None else _session(row)
+
+    @staticmethod
+    async def decide(tx: Connection, session: MockSession, outcome: Outcome, *, event_id: str, charge: str | None, at: datetime) -> MockSession:
+        """Writes the outcome of a locked, undecided session."""
+        await tx.execute(
+            """
+            update payments.mock_sessions set outcome = $2, event_id = $3, charge_reference = $4, decided_at = $5
+            where session_id = $1 and outcome is null
+            """,
+            session.session_id,
+            outcome,
+            event_id,
+            charge,
+            at,
+        )
+        return replace(session, outcome=outcome, event_id=event_id, charge_reference=charge, decided_at=at)
+
+
+def _session(row: Any) -> MockSession:
+    return MockSession(
+        session_id=row["session_id"],
+        payment_id=row["payment_id"],
+        owner=row["owner"],
+        money=Money(row["amount_minor"], row["currency"]),
+        expires_at=row["expires_at"],
+        outcome=row["outcome"],
+        event_id=row["event_id"],
+        charge_reference=row["charge_reference"],
+        decided_at=row["decided_at"],
+    )

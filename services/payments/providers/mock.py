@@ -1,0 +1,137 @@
+"""The stand-in provider: sessions in a book of its own, each decided once under its lock, told by signed webhook events like any other's.
+
+Its event (JSON): {"id","type":"session.paid"|"session.failed","created",  "data":{"session_id","charge","amount_minor","currency"}}.
+Signed as Standard Webhooks do: webhook-id, webhook-timestamp, webhook-signature "v1,<base64 HMAC-SHA256 of id.timestamp.body>".
+"""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import time
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import Final, Literal
+from urllib.parse import urlencode
+from uuid import UUID
+
+import orjson
+from pydantic import AwareDatetime, BaseModel, ValidationError
+
+from services.payments.domain import Declined, Fact, Irrelevant, Paid, Payment
+from services.payments.mock_book import MockBook, MockSession
+from services.payments.providers.base import Accepted, Created, ProviderEvent
+from shared.contracts.base import Currency, utc_now
+from shared.contracts.payment_commands import SignedEvent
+from shared.delivery.errors import Permanent
+from shared.keys import Keys
+from shared.money import Money
+
+SIGNATURE_LABEL: Final = "mock-webhook"
+
+
+class _Data(BaseModel):
+    session_id: UUID
+    charge: str | None
+    amount_minor: int
+    currency: Currency
+
+
+class _Event(BaseModel):
+    id: str
+    type: str
+    created: AwareDatetime
+    data: _Data
+
+
+class MockProvider:
+    name: Final = "mock"
+
+    def __init__(self, book: MockBook, keys: Keys, *, base_url: str, session_ttl_seconds: int) -> None:
+        self._book = book
+        self._keys = keys
+        self._base_url = base_url
+        self._session_ttl = timedelta(seconds=session_ttl_seconds)
+
+    async def create(self, payment: Payment) -> Created:
+        assert payment.session_id is not None
+        session = await self._book.open(
+            MockSession(
+                session_id=payment.session_id,
+                payment_id=payment.payment_id,
+                owner=payment.user_id,
+                money=payment.money,
+                expires_at=payment.created_at + self._session_ttl,
+            )
+        )
+        query = urlencode({"session_id": str(session.session_id), "amount": session.money.major, "currency": session.money.currency})
+        return Accepted(f"{self._base_url}/payment/mock?{query}", session.expires_at)
+
+    def read_event(self, headers: Mapping[str, str], body: bytes) -> ProviderEvent:
+        try:
+            event = _Event.model_validate_json(body)
+        except ValidationError as error:
+            raise Permanent("not an event of the mock") from error
+        return ProviderEvent(event.id, _fact(event))
+
+    def signed_event(self, session: MockSession) -> SignedEvent:
+        """The event that tells the session's outcome, signed now; always the same event and body for one session."""
+        assert session.outcome is not None and session.event_id is not None and session.decided_at is not None
+        return sign(session.event_id, event_body(session), self._keys)
+
+
+    def sign_again(self, event: SignedEvent) -> SignedEvent:
+        """The same event with a signature of now: an old one would be refused as stale."""
+        return sign(event.headers["webhook-id"], event.body, self._keys)
+
+
+def event_body(session: MockSession) -> bytes:
+    return orjson.dumps(
+        {
+            "id": session.event_id,
+            "type": "session.paid" if session.outcome == "success" else "session.failed",
+            "created": _text(session.decided_at),
+            "data": {
+                "session_id": str(session.session_id),
+                "charge": session.charge_reference,
+                "amount_minor": session.money.amount_minor,
+                "currency": session.money.currency,
+            },
+        }
+    )
+
+
+def sign(event_id: str, body: bytes, keys: Keys) -> SignedEvent:
+    timestamp = str(int(time.time()))
+    digest = hmac.digest(keys.signing(SIGNATURE_LABEL), f"{event_id}.{timestamp}.".encode() + body, sha256)
+    signature = f"v1,{base64.b64encode(digest).decode()}"
+    return SignedEvent(
+        headers={
+            "content-type": "application/json",
+            "webhook-id": event_id,
+            "webhook-timestamp": timestamp,
+            "webhook-signature": signature,
+        },
+        body=base64.b64encode(body),
+    )
+
+
+def outcome_event_id(session_id: UUID, outcome: Literal["success", "failure"]) -> str:
+    """One event a session and outcome, so that a repeat is the same event."""
+    return f"evt_{session_id.hex}_{outcome}"
+
+
+def _fact(event: _Event) -> Fact:
+    data = event.data
+    match event.type:
+        case "session.paid" if data.charge:
+            return Paid(data.session_id, data.charge, Money(data.amount_minor, data.currency), event.created)
+        case "session.failed":
+            return Declined(data.session_id, event.created)
+        case _:
+            return Irrelevant(f"type {event.type[:40]}")
+
+
+def _text(moment: datetime | None) -> str:
+    return (moment or utc_now()).isoformat()
