@@ -26,7 +26,7 @@ class GatewaySettings(TokenSettings):
     notifier_public_url: str = ""
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(default=(), description="comma-separated; default: PUBLIC_URL's")
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(default=(), description="addresses or networks, comma-separated")
-    providers: Annotated[tuple[str, ...] | None, NoDecode] = Field(default=None, description="on for new payments; the first is the default")
+    providers: Annotated[tuple[str, ...] | None, NoDecode] = Field(default=None, description="on for new payments, first is default")
 
     body_limit_bytes: int = Field(default=262_144, ge=1_024, le=16_777_216)
     rpc_timeout_seconds: float = Field(default=10, gt=0, le=25)
@@ -38,7 +38,7 @@ class GatewaySettings(TokenSettings):
 
     @field_validator("allowed_origins", "trusted_proxies", "providers", mode="before")
     @classmethod
-    def _split(cls, value: Any) -> Any:
+    def _listed(cls, value: Any) -> Any:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
     @field_validator("allowed_origins")
@@ -68,7 +68,7 @@ class GatewaySettings(TokenSettings):
         elif not self.allow_demo:
             for name, url in (("PUBLIC_URL", self.public_url), ("NOTIFIER_PUBLIC_URL", self.notifier_public_url)):
                 if urlsplit(url).hostname not in LOOPBACK:
-                    raise ValueError(f"{name} is public but ENVIRONMENT is development: set ALLOW_DEMO=1 to allow it, or ENVIRONMENT=production")
+                    raise ValueError(f"{name} is public but ENVIRONMENT is development: set ALLOW_DEMO=1, or ENVIRONMENT=production")
         return self
 
     @property

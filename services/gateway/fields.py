@@ -1,0 +1,74 @@
+"""The kinds of field that requests are made of: exact amounts, currencies, locales, times; each with its place in the OpenAPI document."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Final
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from services.gateway.config import LOCALES
+from services.gateway.exact_json import Number
+from shared.money import currency_code
+
+_DECIMAL: Final = re.compile(r"[0-9]{1,31}(?:\.[0-9]{1,31})?", re.ASCII)
+_TIME: Final = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:[Zz]|[+-]\d{2}:\d{2})", re.ASCII)
+
+
+class RequestBody(BaseModel):
+    """A body; unknown members are refused, since a misspelt one would silently mean its default."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, str_max_length=1_000, hide_input_in_errors=True)
+
+
+def _decimal_text(value: Any) -> str:
+    text = value.text if isinstance(value, Number) else value
+    if not isinstance(text, str) or not _DECIMAL.fullmatch(text):
+        raise PydanticCustomError("decimal", "must be a plain decimal number above 0, without sign or exponent")
+    if not text.strip("0."):
+        raise PydanticCustomError("decimal", "must be above 0")
+    return text
+
+
+def _locale(value: str) -> str:
+    language = value[:2].lower()
+    if language not in LOCALES:
+        raise PydanticCustomError("locale", "must be one of en, ru, sr")
+    return language
+
+
+def _rfc3339(value: Any) -> Any:
+    if isinstance(value, str) and not _TIME.fullmatch(value):
+        raise PydanticCustomError("time", "must be an RFC 3339 time, e.g. 2026-01-31T12:00:00Z")
+    return value
+
+
+DecimalText = Annotated[
+    str,
+    BeforeValidator(_decimal_text),
+    WithJsonSchema(
+        {
+            "anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "string", "pattern": r"^[0-9]{1,31}(\.[0-9]{1,31})?$"}],
+            "description": "Major units, as a JSON number or a decimal string, without exponent; a whole number of the currency's minor "
+            "units, above 0, at most 10^15 minor units; never rounded.",
+            "examples": [2000, "2000.50"],
+        }
+    ),
+]
+"""An amount's exact text; what the currency allows is for shared.money.parse_major."""
+
+CurrencyCode = Annotated[
+    str,
+    AfterValidator(currency_code),
+    WithJsonSchema({"type": "string", "pattern": "^[A-Za-z]{3}$", "description": "ISO 4217, any case.", "examples": ["rsd"]}),
+]
+Locale = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z]{2}(-[A-Za-z0-9]{2,8})?$"),
+    AfterValidator(_locale),
+    WithJsonSchema({"type": "string", "description": "Language of the pages that follow: en, ru or sr.", "examples": ["ru"]}),
+]
+Time = Annotated[AwareDatetime, BeforeValidator(_rfc3339), Field(examples=["2026-01-31T12:00:00Z"])]
+OpaqueId = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,100}$")]
+"""An id that may be ours; what is not ours is not found."""

@@ -1,0 +1,82 @@
+"""POST /api/v1/webhooks/{provider} as bare ASGI: read the bytes, verify them, make them durable, answer."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive, Scope, Send
+
+from services.gateway.bodies import READ_SECONDS
+from services.gateway.edge import WEBHOOKS_PATH, request_id_of
+from services.gateway.ingress import Ingress
+from services.gateway.problems import Problem, problem_response
+from services.gateway.signatures.base import SignatureError
+from shared.delivery.errors import DeliveryError
+
+log = structlog.get_logger(__name__)
+
+# What each provider wants to read before it stops repeating an event.
+_ANSWERS: Final[dict[str, tuple[bytes, bytes]]] = {"mock": (b"application/json", b'{"status":"success"}')}
+
+
+@dataclass(frozen=True, slots=True)
+class Webhooks:
+    ingress: Ingress
+    body_limit_bytes: int
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        provider = scope["path"].removeprefix(WEBHOOKS_PATH)
+        try:
+            if provider not in self.ingress.checks:
+                raise Problem("provider_not_found", "no such provider, or it is not configured")
+            if scope["method"] != "POST":
+                raise Problem("method_not_allowed", "webhooks are posted", headers={"Allow": "POST"})
+            await self._take(provider, scope, receive)
+        except Problem as problem:
+            await problem_response(problem, request_id_of(scope))(scope, receive, send)
+        else:
+            kind, body = _ANSWERS[provider]
+            headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode())]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await send({"type": "http.response.body", "body": body})
+
+    async def _take(self, provider: str, scope: Scope, receive: Receive) -> None:
+        body = await self._read(scope, receive)
+        request_id = request_id_of(scope)
+        try:
+            await self.ingress.receive(provider, scope["headers"], body, request_id)
+        except SignatureError as error:
+            log.warning("webhook refused", provider=provider, reason=str(error))
+            raise Problem("invalid_signature", "the event is forged, stale or garbled; nothing was kept") from error
+        except DeliveryError as error:
+            log.warning("webhook not made durable; the provider repeats it", provider=provider, error=type(error).__name__)
+            raise Problem("broker_unavailable", "the event could not be made durable; send it again") from error
+
+    async def _read(self, scope: Scope, receive: Receive) -> bytes:
+        for name, value in scope["headers"]:
+            if name == b"content-length" and (len(value) > 18 or not value.isdigit() or int(value) > self.body_limit_bytes):
+                raise self._too_large()
+        chunks: list[bytes] = []
+        size = 0
+        try:
+            async with asyncio.timeout(READ_SECONDS):
+                while True:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        raise ClientDisconnect
+                    chunk = message.get("body", b"")
+                    size += len(chunk)
+                    if size > self.body_limit_bytes:
+                        raise self._too_large()
+                    chunks.append(chunk)
+                    if not message.get("more_body", False):
+                        return b"".join(chunks)
+        except TimeoutError as error:
+            raise Problem("request_timeout", "the body did not arrive in time", headers={"Connection": "close"}) from error
+
+    def _too_large(self) -> Problem:
+        return Problem("body_too_large", f"at most {self.body_limit_bytes} bytes", headers={"Connection": "close"})
