@@ -62,24 +62,27 @@ async def posted_references(connection: Connection, references: Collection[str])
 
 
 async def use_ticket(connection: Connection, ticket_id: UUID, expires_at: datetime) -> bool:
-    """True once for each ticket, over all replicas: the insert is the use."""
+    """True once for each ticket, over all replicas: the insert is the use. False too when it expired more than a minute ago: each use
+    forgets some tickets older than that, so that the table stays as small as the traffic."""
     used = await connection.fetchval(
-        "insert into wallet.stream_tickets (ticket_id, expires_at) values ($1, $2) on conflict do nothing returning true", ticket_id, expires_at
+        """
+        with forgotten as (
+            delete from wallet.stream_tickets where ticket_id in (
+                select ticket_id from wallet.stream_tickets
+                where expires_at < clock_timestamp() - interval '1 minute'
+                order by expires_at limit 10
+                for update skip locked
+            )
+        )
+        insert into wallet.stream_tickets (ticket_id, expires_at)
+        select $1, $2 where $2 > clock_timestamp() - interval '1 minute'
+        on conflict do nothing
+        returning true
+        """,
+        ticket_id,
+        expires_at,
     )
     return used is True
-
-
-async def prune_tickets(connection: Connection, before: datetime) -> int:
-    """Forgets tickets that expired before `before`: their signature no longer opens anything. Returns how many, bounded a call."""
-    status = await connection.execute(
-        """
-        delete from wallet.stream_tickets where ticket_id in (
-            select ticket_id from wallet.stream_tickets where expires_at < $1 order by expires_at limit 10000
-        )
-        """,
-        before,
-    )
-    return int(status.rpartition(" ")[2])
 
 
 def _message_id(account: AccountName) -> UUID | None:

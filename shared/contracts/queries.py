@@ -107,7 +107,7 @@ class ListTransactions(Message):
     since: AwareDatetime | None = None
     until: AwareDatetime | None = None
     limit: int = Field(default=20, ge=1, le=MAX_PAGE)
-    cursor: str | None = Field(default=None, max_length=2000)
+    cursor: str | None = Field(default=None, max_length=4000)
     skip: int = Field(default=0, ge=0, le=100_000)
 
 

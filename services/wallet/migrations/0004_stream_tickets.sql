@@ -7,4 +7,4 @@ create table wallet.stream_tickets (
 
 create index stream_tickets_expiry on wallet.stream_tickets (expires_at);
 
-grant select, insert, delete on wallet.stream_tickets to purser_wallet;
+grant select, insert, update, delete on wallet.stream_tickets to purser_wallet;

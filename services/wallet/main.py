@@ -1,0 +1,121 @@
+"""Builds the wallet and runs it: the only place that makes pools, connections, servers and settings."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Final
+
+import asyncpg
+from faststream.rabbit import RabbitBroker
+from faststream.specification import AsyncAPI
+
+from services.wallet.config import WalletSettings
+from services.wallet.consumers import answer_questions, consume_credits
+from services.wallet.handlers import Credits, Questions, committed_references
+from services.wallet.waiting import TransferWaiters
+from shared.contracts.topology import WALLET_QUERIES
+from shared.delivery.broker import BrokerLink
+from shared.delivery.declare import declare_topology
+from shared.delivery.errors import BrokerUnavailable
+from shared.delivery.publisher import Publisher
+from shared.delivery.relay import Relay
+from shared.delivery.server import make_broker
+from shared.health import Health
+from shared.migrations import MigrationError, require_current
+from shared.operations import HttpServer, listen, operations_app
+from shared.postgres import Pool, check, close_pool, create_pool
+from shared.process import run
+from shared.settings import load
+from shared.telemetry import configure_logging
+
+SERVICE: Final = "wallet"
+SCHEMA: Final = "wallet"
+MIGRATIONS: Final = Path(__file__).resolve().parent / "migrations"
+
+WAITERS_MAX: Final = WALLET_QUERIES.prefetch * 3 // 4
+"""Who waits holds one of the queue's deliveries; the rest is kept for questions that are answered at once."""
+
+
+@asynccontextmanager
+async def wallet(settings: WalletSettings) -> AsyncIterator[None]:
+    """Runs the service; SystemExit with one line when it cannot start."""
+    name = f"{SERVICE}.{secrets.token_hex(6)}"
+    listener = listen(settings.bind_host, settings.wallet_port, "WALLET_PORT")
+    async with AsyncExitStack() as stopping:
+        # Undone in the opposite order: consuming ends first, then what it committed is sent, then the connections close.
+        stopping.callback(listener.close)
+        pool = await _open_book(settings, name)
+        stopping.push_async_callback(close_pool, pool)
+        link = BrokerLink(settings.amqp_url, name=name)
+        stopping.push_async_callback(link.close)
+        publisher = Publisher(link, app_id=SERVICE)
+        relay = Relay(pool, publisher, schema=SCHEMA, name=name)
+        waiters = TransferWaiters(committed_references(pool), limit=WAITERS_MAX)
+
+        def on_committed(references: Sequence[str]) -> None:
+            relay.wake()
+            waiters.wake(references)
+
+        async def database() -> None:
+            await check(pool)
+
+        health = Health(SERVICE, {"broker": link.check, "database": database})
+        consumer = consume_credits(link, publisher, Credits(pool, on_committed))
+        broker = make_broker(settings.amqp_url, app_id=SERVICE, name=f"{name}.questions")
+        answer_questions(broker, publisher, Questions(pool, waiters, health))
+        # Before the broker is there, so that probes get their answer.
+        http = HttpServer(operations_app(health, _asyncapi(broker)), listener)
+        await http.start()
+        stopping.push_async_callback(http.stop)
+        try:
+            await link.start()
+            await declare_topology(link)
+            await relay.start()
+            stopping.push_async_callback(relay.stop, 3)
+            await broker.start()
+            stopping.push_async_callback(broker.stop)
+            stopping.push_async_callback(waiters.close)
+            await consumer.start()
+            stopping.push_async_callback(consumer.stop, 4)
+        except (BrokerUnavailable, TimeoutError) as error:
+            raise SystemExit(f"cannot start: AMQP_URL: {error or 'the broker does not answer'}") from error
+        yield
+
+
+async def _open_book(settings: WalletSettings, name: str) -> Pool:
+    try:
+        pool = await create_pool(settings.database_url, size=settings.database_pool_size, application_name=name)
+        try:
+            await require_current(pool, SCHEMA, MIGRATIONS)
+        except BaseException:
+            await close_pool(pool)
+            raise
+    except (MigrationError, OSError, TimeoutError, asyncpg.PostgresError) as error:
+        raise SystemExit(f"cannot start: DATABASE_URL: {error or 'the database does not answer'}") from error
+    return pool
+
+
+def _asyncapi(broker: RabbitBroker) -> dict[str, object]:
+    document = AsyncAPI(broker, title="Purser wallet", version=_version(), description="Balances and the double-entry journal.")
+    return dict(document.to_specification().to_jsonable())
+
+
+def _version() -> str:
+    try:
+        return version("purser")
+    except PackageNotFoundError:
+        return "0"
+
+
+def main() -> None:
+    settings = load(WalletSettings)
+    configure_logging(SERVICE, settings.log_level)
+    run(lambda: wallet(settings))
+
+
+if __name__ == "__main__":
+    main()
