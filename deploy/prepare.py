@@ -53,7 +53,7 @@ async def prepare(admin_database_url: str, amqp_url: str, secret_key: str) -> Da
     urls = database_urls(admin_database_url, secret_key)
     admin = await asyncpg.connect(admin_database_url, timeout=10, command_timeout=60)
     try:
-        await _make_roles(admin, secret_key)
+        await make_roles(admin, secret_key)
         for schema in SCHEMAS:
             await migrate(admin, schema, SERVICES / schema / "migrations")
             await _grant_migrations(admin, schema)
@@ -84,7 +84,8 @@ def _password(secret_key: str, role: str) -> str:
     return base64.urlsafe_b64encode(Keys((newest,)).signing(f"database/{role}")).decode().rstrip("=")
 
 
-async def _make_roles(admin: Connection, secret_key: str) -> None:
+async def make_roles(admin: Connection, secret_key: str) -> None:
+    """The services' and the verifier's logins; their passwords derive from SECRET_KEY's first value."""
     database = await admin.fetchval("select quote_ident(current_database())")
     for role in ROLES:
         for attempt in range(_ROLE_ATTEMPTS):

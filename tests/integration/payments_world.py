@@ -1,0 +1,141 @@
+"""A payments service's insides over a real database, for tests that drive its handlers directly."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from deploy.prepare import SERVICES, make_roles, database_urls
+from services.payments.handlers.deposits import Deposits
+from services.payments.handlers.mock_sessions import MockSessions
+from services.payments.handlers.settlement import Settlement
+from services.payments.handlers.views import Views
+from services.payments.mock_book import MockBook
+from services.payments.providers.mock import MockProvider
+from shared import postgres
+from shared.contracts.base import new_id, utc_now
+from shared.contracts.payment_commands import CompleteMockSession, CreateDeposit, DepositCreated, Idempotency, MockSessionDecided
+from shared.contracts.payment_events import ProviderEventReceived
+from shared.keys import Keys
+from shared.migrations import migrate
+from shared.postgres import Pool
+from shared.waiting import Waiters
+
+SECRET = "a-secret-of-the-tests-that-is-long-enough"
+
+
+class QuietRelay:
+    """Counts how often it was woken; sending is the relay's own test's matter."""
+
+    def __init__(self) -> None:
+        self.woken = 0
+
+    def wake(self) -> None:
+        self.woken += 1
+
+
+@dataclass
+class PaymentsWorld:
+    pool: Pool
+    deposits: Deposits
+    mock_sessions: MockSessions
+    settlement: Settlement
+    views: Views
+    mock: MockProvider
+
+    async def rows(self, query: str, *arguments: Any) -> list[dict[str, Any]]:
+        async with postgres.connection(self.pool) as db:
+            return [dict(row) for row in await db.fetch(query, *arguments)]
+
+    async def deposit(self, **changes: Any) -> DepositCreated:
+        reply = await self.deposits.create(deposit_command(**changes))
+        assert isinstance(reply.answer, DepositCreated)
+        return reply.answer
+
+    async def decide(self, session_id: UUID, outcome: str = "success", **changes: Any) -> ProviderEventReceived:
+        reply = await self.mock_sessions.complete(complete_command(session_id, outcome=outcome, **changes))
+        assert isinstance(reply.answer, MockSessionDecided)
+        return received(reply.answer)
+
+
+@asynccontextmanager
+async def payments_world(
+    database_url: str, *, enabled: tuple[str, ...] = ("mock",), production: bool = False, session_ttl_seconds: int = 3600
+) -> AsyncIterator[PaymentsWorld]:
+    admin = await asyncpg.connect(database_url)
+    try:
+        await make_roles(admin, SECRET)
+        await migrate(admin, "payments", SERVICES / "payments" / "migrations")
+        await admin.execute("grant usage on schema payments to purser_payments")
+    finally:
+        await admin.close()
+    pool = await postgres.create_pool(database_urls(database_url, SECRET).payments, size=10, application_name="test payments")
+    try:
+        mock = MockProvider(
+            MockBook(pool), Keys((SECRET,)), base_url="http://localhost:8000", session_ttl_seconds=session_ttl_seconds
+        )
+        providers = {"mock": mock}
+        waiters: Waiters[UUID] = Waiters()
+        relay: Any = QuietRelay()
+        yield PaymentsWorld(
+            pool=pool,
+            deposits=Deposits(pool, providers, enabled, production, timedelta(seconds=session_ttl_seconds)),
+            mock_sessions=MockSessions(pool, mock),
+            settlement=Settlement(pool, providers, relay, waiters),
+            views=Views(pool, waiters),
+            mock=mock,
+        )
+    finally:
+        await postgres.close_pool(pool)
+
+
+def sameness(key: str | None = None, *, caller: str = "user:1", body: str = "body", operation: str = "POST /api/v1/balance/deposit") -> Idempotency:
+    return Idempotency(
+        caller=caller,
+        operation=operation,
+        key_hash=None if key is None else hashlib.sha256(key.encode()).hexdigest(),
+        fingerprint=hashlib.sha256(body.encode()).hexdigest(),
+    )
+
+
+def deposit_command(**changes: Any) -> CreateDeposit:
+    fields: dict[str, Any] = {
+        "correlation_id": "request-1",
+        "idempotency": sameness(),
+        "payment_id": new_id(),
+        "user_id": "1",
+        "amount_minor": 200_000,
+        "currency": "rsd",
+        "method": "mock",
+        "deadline": utc_now() + timedelta(seconds=60),
+    }
+    return CreateDeposit(**(fields | changes))
+
+
+def complete_command(session_id: UUID | str, **changes: Any) -> CompleteMockSession:
+    fields: dict[str, Any] = {
+        "correlation_id": "request-2",
+        "idempotency": sameness(operation="POST /api/v1/balance/mock/complete"),
+        "session_id": str(session_id),
+        "user_id": "1",
+        "amount": None,
+        "outcome": "success",
+        "deadline": utc_now() + timedelta(seconds=60),
+    }
+    return CompleteMockSession(**(fields | changes))
+
+
+def received(decided: MockSessionDecided) -> ProviderEventReceived:
+    """The decided session's event as the gateway hands it on."""
+    import base64
+
+    return ProviderEventReceived(
+        correlation_id="request-2", provider="mock", headers=decided.event.headers, body=base64.b64encode(decided.event.body)
+    )
