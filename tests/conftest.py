@@ -1,26 +1,44 @@
 """Fixtures that every kind of test shares: the servers, started on first use, and a database and a vhost that are new for each test."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Generator, Mapping
+from contextlib import AsyncExitStack
 
 import pytest
 
 from deploy.local.postgres import PostgresServer
 from deploy.local.rabbitmq import RabbitmqServer
-from tests.servers import fresh_database, fresh_vhost, throwaway_postgres, throwaway_rabbitmq
+from deploy.local.services import SERVICES
+from deploy.local.stack import Stack
+from tests.servers import (
+    MakeStack,
+    SessionServers,
+    fresh_database,
+    fresh_vhost,
+    separate_stack,
+    shared_stack,
+)
+
+_LOG_TAIL_BYTES = 6_000
+_RUNNING: list[Stack] = []
 
 
 @pytest.fixture(scope="session")
-async def postgres_server() -> AsyncIterator[PostgresServer]:
+async def session_servers() -> AsyncIterator[SessionServers]:
+    """The session's servers, none of them started yet."""
+    async with AsyncExitStack() as exits:
+        yield SessionServers(exits)
+
+
+@pytest.fixture(scope="session")
+async def postgres_server(session_servers: SessionServers) -> PostgresServer:
     """One throwaway PostgreSQL (fsync off) for the whole session."""
-    async with throwaway_postgres() as server:
-        yield server
+    return await session_servers.postgres()
 
 
 @pytest.fixture(scope="session")
-async def rabbitmq_server() -> AsyncIterator[RabbitmqServer]:
+async def rabbitmq_server(session_servers: SessionServers) -> RabbitmqServer:
     """One private RabbitMQ node for the whole session."""
-    async with throwaway_rabbitmq() as server:
-        yield server
+    return await session_servers.rabbitmq()
 
 
 @pytest.fixture
@@ -49,3 +67,50 @@ async def module_amqp_url(rabbitmq_server: RabbitmqServer) -> AsyncIterator[str]
     """The AMQP URL of a new, empty vhost, for one module."""
     async with fresh_vhost(rabbitmq_server) as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+async def stack(postgres_server: PostgresServer, rabbitmq_server: RabbitmqServer) -> AsyncIterator[Stack]:
+    """All four services, with default settings, for the whole session: for tests that break nothing and count only what is theirs."""
+    async with shared_stack(postgres_server, rabbitmq_server) as running:
+        _RUNNING.append(running)
+        yield running
+        _RUNNING.remove(running)
+
+
+@pytest.fixture
+async def make_stack(session_servers: SessionServers) -> AsyncIterator[MakeStack]:
+    """Starts stacks that this test alone uses: with settings, replicas or servers of their own."""
+    async with AsyncExitStack() as exits:
+
+        async def make(
+            settings: Mapping[str, str] | None = None,
+            *,
+            own_servers: bool = False,
+            notifiers: int = 1,
+            services: tuple[str, ...] = SERVICES,
+            supervised: bool = False,
+        ) -> Stack:
+            if own_servers:
+                starting = separate_stack(settings, notifiers=notifiers, services=services, supervised=supervised)
+            else:
+                postgres, rabbitmq = await session_servers.postgres(), await session_servers.rabbitmq()
+                starting = shared_stack(postgres, rabbitmq, settings, notifiers=notifiers, services=services, supervised=supervised)
+            running = await exits.enter_async_context(starting)
+            _RUNNING.append(running)
+            exits.callback(_RUNNING.remove, running)
+            return running
+
+        yield make
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.CallInfo[None], None]:
+    """A failed test shows what the services said."""
+    outcome = yield
+    report = outcome.get_result()  # type: ignore[attr-defined]
+    if report.failed:
+        for running in _RUNNING:
+            for file in sorted(running.logs.glob("*.log")):
+                text = file.read_bytes()[-_LOG_TAIL_BYTES:].decode(errors="replace")
+                report.sections.append((f"end of {file.name}", text))

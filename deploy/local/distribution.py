@@ -1,13 +1,14 @@
 """Where RabbitMQ's programs come from: installed on the system, else unpacked from the distribution's packages without root."""
 
+import asyncio
 import fcntl
 import os
 import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,7 @@ _PACKAGES = (
     ),
 )
 _DOWNLOAD_SECONDS = 300.0
+_LOCK_PROBE_SECONDS = 0.2
 _HELP = "install rabbitmq-server (3.10 or newer) with Erlang, or set AMQP_URL"
 
 Say = Callable[[str], None]
@@ -37,16 +39,16 @@ class RabbitmqPrograms:
     erlang: Path
 
 
-def find_rabbitmq(cache: Path, say: Say) -> RabbitmqPrograms:
+async def find_rabbitmq(cache: Path, say: Say) -> RabbitmqPrograms:
     """The installed RabbitMQ, else the unpacked one in the cache, else it is downloaded there (about 35 MB), said in one line."""
     installed = _installed()
     if installed:
         return installed
     cache.mkdir(parents=True, exist_ok=True)
     folder = cache.resolve() / "rabbitmq"
-    with _only_one(cache / "rabbitmq.lock"):
+    async with _only_one(cache / "rabbitmq.lock"):
         if not folder.is_dir():
-            _unpack(folder, say)
+            await _unpack(folder, say)
         _point_erlang_at(folder, folder)  # the checkout may have been moved since
     programs = _programs_below(folder)
     if programs is None:
@@ -82,57 +84,57 @@ def _programs_below(root: Path) -> RabbitmqPrograms | None:
     return RabbitmqPrograms(scripts[-1], erlang) if scripts and (erlang / "erl").exists() else None
 
 
-def _unpack(folder: Path, say: Say) -> None:
+async def _unpack(folder: Path, say: Say) -> None:
     for program in ("apt-get", "dpkg-deb"):
         if shutil.which(program) is None:
             raise LocalError(f"RabbitMQ not found, and no {program} to fetch it with: {_HELP}")
     say("RabbitMQ is not installed: fetching its packages (about 35 MB, once per checkout)")
     with tempfile.TemporaryDirectory(prefix="rabbitmq-", dir=folder.parent) as temporary:
         work = Path(temporary)
-        packages = _download(work)
+        packages = await _download(work)
         root = work / "root"
         for package in packages:
-            _run(["dpkg-deb", "-x", str(package), str(root)], work)
+            await _run(["dpkg-deb", "-x", str(package), str(root)], work)
         if _programs_below(root) is None:
             raise LocalError(f"RabbitMQ: the distribution's packages are laid out in an unknown way; {_HELP}")
         _point_erlang_at(root, folder)
         os.replace(root, folder)
 
 
-def _download(work: Path) -> list[Path]:
+async def _download(work: Path) -> list[Path]:
     """With the system's package lists where they serve, else with lists of our own, which need no root."""
     archives = work / "archives"
     archives.mkdir()
     options = [f"-oDir::Cache={work}", "-oDebug::NoLocking=1", "-oAPT::Sandbox::User="]
     try:
-        _run(["apt-get", *options, "download", *_PACKAGES], archives)
+        await _run(["apt-get", *options, "download", *_PACKAGES], archives)
     except LocalError:
         lists = work / "lists"
         (lists / "partial").mkdir(parents=True)
         options += [f"-oDir::State::Lists={lists}", "-oAPT::Get::List-Cleanup=0", "-oAcquire::Languages=none"]
-        _run(["apt-get", *options, "update"], archives)
-        _run(["apt-get", *options, "download", *_PACKAGES], archives)
+        await _run(["apt-get", *options, "update"], archives)
+        await _run(["apt-get", *options, "download", *_PACKAGES], archives)
     return sorted(archives.glob("*.deb"))
 
 
-def _run(command: list[str], directory: Path) -> None:
+async def _run(command: list[str], directory: Path) -> None:
+    """Runs one of the package tools to its end; a stop of ours stops it too."""
     environment = {**os.environ, "LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"}
+    process = await asyncio.create_subprocess_exec(
+        *command, cwd=directory, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
     try:
-        done = subprocess.run(
-            command,
-            cwd=directory,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=_DOWNLOAD_SECONDS,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise LocalError(f"RabbitMQ: {command[0]} failed ({error}); {_HELP}") from error
-    if done.returncode != 0:
-        lines = [line for line in done.stderr.splitlines() if line.startswith("E:")] or done.stderr.splitlines()[-1:] or ["no reason given"]
-        raise LocalError(f"RabbitMQ: {' '.join(command[:1])} failed: {lines[0]}; {_HELP}")
+        _, said = await asyncio.wait_for(process.communicate(), _DOWNLOAD_SECONDS)
+    except TimeoutError as error:
+        raise LocalError(f"RabbitMQ: {command[0]} took longer than {_DOWNLOAD_SECONDS:.0f} s; {_HELP}") from error
+    finally:
+        if process.returncode is None:
+            process.terminate()  # apt-get ends its download methods itself
+            await process.wait()
+    if process.returncode != 0:
+        lines = said.decode(errors="replace").splitlines()
+        reason = next((line for line in lines if line.startswith("E:")), lines[-1] if lines else "no reason given")
+        raise LocalError(f"RabbitMQ: {command[0]} failed: {reason}; {_HELP}")
 
 
 def _point_erlang_at(root: Path, final: Path) -> None:
@@ -147,9 +149,15 @@ def _point_erlang_at(root: Path, final: Path) -> None:
             script.write_text(changed)
 
 
-@contextmanager
-def _only_one(lock_file: Path) -> Iterator[None]:
+@asynccontextmanager
+async def _only_one(lock_file: Path) -> AsyncIterator[None]:
     """Two starts at once in one checkout: the second waits for the first one's download."""
     with lock_file.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        async with asyncio.timeout(2 * _DOWNLOAD_SECONDS):
+            while True:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    await asyncio.sleep(_LOCK_PROBE_SECONDS)
         yield

@@ -25,9 +25,9 @@ class PostgresServer:
     durable=False switches fsync off: for throwaway tests only, never where a crash is part of what is tested or measured.
     """
 
-    def __init__(self, directory: Path, *, durable: bool = True, echo: Echo | None = None) -> None:
+    def __init__(self, directory: Path, *, durable: bool = True, logs: Path | None = None, echo: Echo | None = None) -> None:
         self.directory = directory.absolute()
-        self.log_file = self.directory / "postgres.log"
+        self.log_file = (logs or self.directory).absolute() / "postgres.log"
         self.durable = durable
         self.port = 0
         self.child: Child | None = None
@@ -57,15 +57,22 @@ class PostgresServer:
             keeps_port = self.port != 0
             if not keeps_port:
                 self.port = remembered_ports(self.directory / "ports.json", ("postgres",))["postgres"]
-            self.child = await self._run()
-            if await self._becomes_ready(self.child):
+            child = self.child = Child(await self._command(), self._echo)
+            await child.start()
+            if await self._becomes_ready(child):
                 return
-            reason = self.child.last_lines()
+            reason = child.last_lines()
             # Lost a race for the port, or the last backends of a killed server still hold its memory: both pass.
             if attempt == _START_ATTEMPTS or not ("could not bind" in reason or "still in use" in reason or "create any TCP" in reason):
                 raise LocalError(f"PostgreSQL did not start: {reason} (log: {self.log_file})")
             if not keeps_port:
                 self.port = 0
+
+    def running_child(self) -> Child:
+        """The process of the last start."""
+        if self.child is None:
+            raise RuntimeError("PostgreSQL was never started")
+        return self.child
 
     async def stop(self) -> None:
         """Fast shutdown: open transactions are rolled back, all data is on disk."""
@@ -83,15 +90,12 @@ class PostgresServer:
         await self.start()
 
     async def remove(self) -> None:
-        """Stops the server and deletes its data."""
-        if self.durable:
-            await self.stop()
-        else:
-            await self.kill()  # nobody will read it again
+        """Kills the server and deletes its data."""
+        await self.kill()
         await asyncio.to_thread(forget_folder, self.directory / "server")
         await asyncio.to_thread(shutil.rmtree, self.directory, True)
 
-    async def _run(self) -> Child:
+    async def _command(self) -> Command:
         home = await asyncio.to_thread(reachable_folder, self.directory / "server", self._user)
         data = home / "data"
         programs = await asyncio.to_thread(find_programs, data)
@@ -110,21 +114,17 @@ class PostgresServer:
         if not self.durable:
             settings |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
         options = [option for name, value in settings.items() for option in ("-c", f"{name}={value}")]
-        child = Child(
-            Command(
-                name="postgres",
-                arguments=(str(programs / "postgres"), "-D", str(data), *options),
-                directory=home,
-                log_file=self.log_file,
-                environment=environment(),
-                user=self._user,
-                stop_signal=signal.SIGINT,  # "fast": does not wait for clients
-                orphan_signal=signal.SIGQUIT,  # "immediate": takes its backends along
-            ),
-            self._echo,
+        return Command(
+            name="postgres",
+            arguments=(str(programs / "postgres"), "-D", str(data), *options),
+            directory=home,
+            log_file=self.log_file,
+            environment=environment(),
+            user=self._user,
+            stop_signal=signal.SIGINT,  # "fast": does not wait for clients
+            orphan_signal=signal.SIGQUIT,  # "immediate": takes its backends along
+            stop_seconds=8.0,
         )
-        await child.start()
-        return child
 
     async def _becomes_ready(self, child: Child) -> bool:
         """True when it answers with our password, False when it ended before."""

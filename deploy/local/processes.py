@@ -123,14 +123,14 @@ class Child:
             self._pump.cancel()
         return code
 
-    async def stop(self) -> int | None:
-        """Asks the process to stop; kills it when it takes longer than its bound. Returns the exit status."""
+    async def stop(self, seconds: float | None = None) -> int | None:
+        """Asks the process to stop; kills it when it takes longer than its bound, or `seconds`. Returns the exit status."""
         if self._process is None:
             return None
         if self.running:
             self.send(self.command.stop_signal)
         try:
-            return await asyncio.wait_for(self.wait(), self.command.stop_seconds)
+            return await asyncio.wait_for(self.wait(), self.command.stop_seconds if seconds is None else seconds)
         except TimeoutError:
             return await self.kill()
 
@@ -149,6 +149,11 @@ class Child:
             while any(map(_lives, descendants)) and time.monotonic() < deadline:
                 await asyncio.sleep(_PROBE_SECONDS)
         return await self.wait()
+
+    def kill_at_once(self) -> None:
+        """SIGKILL without waiting, for an impatient user; whoever waits in `stop` then returns."""
+        if self._process is not None and self.running:
+            _kill_group(self._process.pid)
 
     def send(self, number: signal.Signals) -> None:
         """Sends a signal to the process alone, if it still runs."""

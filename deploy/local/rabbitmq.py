@@ -35,9 +35,9 @@ _PLUGINS = "[rabbitmq_management,rabbitmq_prometheus,rabbitmq_consistent_hash_ex
 class RabbitmqServer:
     """One node with all that it keeps under `directory`; `cache` is where its programs are unpacked if the system has none."""
 
-    def __init__(self, directory: Path, cache: Path, *, say: Say = print, echo: Echo | None = None) -> None:
+    def __init__(self, directory: Path, cache: Path, *, logs: Path | None = None, say: Say = print, echo: Echo | None = None) -> None:
         self.directory = directory.absolute()
-        self.log_file = self.directory / "rabbitmq.log"
+        self.log_file = (logs or self.directory).absolute() / "rabbitmq.log"
         self.ports: dict[str, int] = {}
         self.child: Child | None = None
         self.epmd: Child | None = None
@@ -68,7 +68,7 @@ class RabbitmqServer:
         """Starts epmd and the node; returns when the AMQP port listens and the definitions are loaded."""
         if self.child and self.child.running:
             return
-        programs = await asyncio.to_thread(find_rabbitmq, self._cache, self._say)
+        programs = await find_rabbitmq(self._cache, self._say)
         self.directory.mkdir(parents=True, exist_ok=True)
         for attempt in range(1, _START_ATTEMPTS + 1):
             # A restart of the same object keeps its ports: clients hold them in their URLs.
@@ -89,6 +89,12 @@ class RabbitmqServer:
                 raise LocalError(f"RabbitMQ did not start: {reason} (log: {self.log_file})")
             await self._stop_epmd()
             self.ports = {}
+
+    def running_child(self) -> Child:
+        """The node's process of the last start."""
+        if self.child is None:
+            raise RuntimeError("RabbitMQ was never started")
+        return self.child
 
     async def stop(self) -> None:
         """Stops the node, then its epmd."""
