@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import asyncpg
@@ -12,7 +12,7 @@ from prometheus_client import Counter
 from services.wallet import reads, store
 from services.wallet.cursors import MalformedCursor
 from services.wallet.domain import Outcome, ReferenceConflict, Transfer, WalletError, credit
-from services.wallet.waiting import TransferWaiters
+from services.wallet.references import CommittedReferences, LookUp
 from shared.contracts.payment_commands import FieldProblem, Refused
 from shared.contracts.payment_events import PaymentCompleted
 from shared.contracts.queries import (
@@ -31,6 +31,7 @@ from shared.delivery.failures import Failure
 from shared.health import Health
 from shared.money import MoneyError
 from shared.postgres import Pool, connection
+from shared.waiting import Waiters
 
 log = structlog.get_logger(__name__)
 
@@ -93,13 +94,14 @@ def _instructions(events: Sequence[PaymentCompleted]) -> tuple[list[Transfer], l
 class Questions:
     """Answers from the book as it is committed."""
 
-    def __init__(self, pool: Pool, waiters: TransferWaiters, health: Health) -> None:
+    def __init__(self, pool: Pool, waiters: Waiters[str], health: Health) -> None:
         self._pool = pool
         self._waiters = waiters
+        self._committed = CommittedReferences(look_up_in(pool))
         self._health = health
 
     async def get_transfer(self, question: GetTransfer) -> TransferView:
-        posted = await self._waiters.posted(question.reference, question.wait_seconds)
+        posted = await self._waiters.until(question.reference, lambda: self._committed.has(question.reference), bool, question.wait_seconds)
         return TransferView(reference=question.reference, posted=posted)
 
     async def get_balances(self, question: GetBalances) -> BalancesView:
@@ -128,8 +130,8 @@ class Questions:
         return HealthView(service=report.service, ready=report.ready, checks=report.checks)
 
 
-def committed_references(pool: Pool) -> Callable[..., Awaitable[set[str]]]:
-    """The look-up that TransferWaiters asks."""
+def look_up_in(pool: Pool) -> LookUp:
+    """Asks the journal which references it has."""
 
     async def look_up(references: Sequence[str]) -> set[str]:
         async with connection(pool) as db:

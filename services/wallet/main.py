@@ -15,8 +15,7 @@ from faststream.specification import AsyncAPI
 
 from services.wallet.config import WalletSettings
 from services.wallet.consumers import answer_questions, consume_credits
-from services.wallet.handlers import Credits, Questions, committed_references
-from services.wallet.waiting import TransferWaiters
+from services.wallet.handlers import Credits, Questions
 from shared.contracts.topology import WALLET_QUERIES
 from shared.delivery.broker import BrokerLink
 from shared.delivery.declare import declare_topology
@@ -31,6 +30,7 @@ from shared.postgres import Pool, check, close_pool, create_pool
 from shared.process import run
 from shared.settings import load
 from shared.telemetry import configure_logging
+from shared.waiting import Waiters
 
 SERVICE: Final = "wallet"
 SCHEMA: Final = "wallet"
@@ -54,7 +54,7 @@ async def wallet(settings: WalletSettings) -> AsyncIterator[None]:
         stopping.push_async_callback(link.close)
         publisher = Publisher(link, app_id=SERVICE)
         relay = Relay(pool, publisher, schema=SCHEMA, name=name)
-        waiters = TransferWaiters(committed_references(pool), limit=WAITERS_MAX)
+        waiters: Waiters[str] = Waiters(WAITERS_MAX)
 
         def on_committed(references: Sequence[str]) -> None:
             relay.wake()
@@ -78,7 +78,6 @@ async def wallet(settings: WalletSettings) -> AsyncIterator[None]:
             stopping.push_async_callback(relay.stop, 3)
             await broker.start()
             stopping.push_async_callback(broker.stop)
-            stopping.push_async_callback(waiters.close)
             await consumer.start()
             stopping.push_async_callback(consumer.stop, 4)
         except (BrokerUnavailable, TimeoutError) as error:
