@@ -27,8 +27,9 @@ from shared.keys import Keys
 from shared.migrations import migrate
 from shared.postgres import Pool
 from shared.waiting import Waiters
+from tests.servers import SECRET_KEY
 
-SECRET = "a-secret-of-the-tests-that-is-long-enough"
+SECRET = SECRET_KEY
 
 
 class QuietRelay:

@@ -1,0 +1,1 @@
+"""The four services as processes, driven as their users do: over HTTP and sockets."""
