@@ -13,6 +13,7 @@ from deploy.local.services import PROJECT
 
 LOCAL = PROJECT / ".local"
 CACHE = LOCAL / "cache"
+DEMO = LOCAL / "demo"
 
 
 def read_settings() -> dict[str, str]:

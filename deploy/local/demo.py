@@ -17,13 +17,12 @@ import httpx
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
-from deploy.local.checkout import CACHE, LOCAL, only_one, read_settings
+from deploy.local.checkout import CACHE, DEMO, only_one, read_settings
 from deploy.local.errors import LocalError
 from deploy.local.places import forget_folder
 from deploy.local.services import PROJECT
 from deploy.local.stack import Stack
 
-_FOLDER = LOCAL / "demo"
 _STEP_SECONDS = 30.0
 _AGAIN_SECONDS = 0.2
 _AMOUNT = 2000
@@ -56,10 +55,10 @@ def main() -> None:
     argparse.ArgumentParser(prog="python -m deploy.local.demo", description=__doc__).parse_args()
     story = Story()
     try:
-        with only_one(_FOLDER, "The demo"):
+        with only_one(DEMO, "The demo"):
             asyncio.run(_until_told(_demo(story)))
     except LocalError as error:
-        print(f"demo failed at: {story.step}: {error}; logs are in {_FOLDER / 'logs'}", file=sys.stderr)
+        print(f"demo failed at: {story.step}: {error}; logs are in {DEMO / 'logs'}", file=sys.stderr)
         raise SystemExit(1) from None
     story.step = "end"
     story.tell("demo complete: all stopped", f"{story.seconds:.1f} s in all")
@@ -78,11 +77,11 @@ async def _until_told(work: Any) -> None:
 
 async def _demo(story: Story) -> None:
     for name in ("logs", "postgres", "rabbitmq"):  # each demo starts from nothing
-        forget_folder(_FOLDER / name / "server")
-        shutil.rmtree(_FOLDER / name, ignore_errors=True)
+        forget_folder(DEMO / name / "server")
+        shutil.rmtree(DEMO / name, ignore_errors=True)
     given = read_settings()
     servers: dict[str, str] = {name: given[name] for name in ("DATABASE_URL", "AMQP_URL") if name in given}
-    stack = Stack(_FOLDER, servers, cache=CACHE, say=story.tell)
+    stack = Stack(DEMO, servers, cache=CACHE, say=story.tell)
     story.step = "starting the servers and the four services"
     async with stack:
         story.tell("four services ready", stack.gateway_url)

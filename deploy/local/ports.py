@@ -35,16 +35,22 @@ def free_port() -> int:
     raise OSError(f"no free port found between {_LOWEST} and {_HIGHEST}")
 
 
-def remembered_ports(file: Path, names: tuple[str, ...]) -> dict[str, int]:
-    """The ports of the last start where they are still free, new ones elsewhere; written back to the file."""
+def known_ports(file: Path) -> dict[str, int]:
+    """The ports of the last start; none where the file is missing or spoilt."""
     try:
         known = json.loads(file.read_text())
     except (OSError, ValueError):
-        known = {}
+        return {}
+    return {name: port for name, port in known.items() if isinstance(port, int)} if isinstance(known, dict) else {}
+
+
+def remembered_ports(file: Path, names: tuple[str, ...]) -> dict[str, int]:
+    """The ports of the last start where they are still free, new ones elsewhere; written back to the file."""
+    known = known_ports(file)
     chosen: dict[str, int] = {}
     for name in names:
-        port = known.get(name) if isinstance(known, dict) else None
-        if not isinstance(port, int) or port in chosen.values() or not is_free(port):
+        port = known.get(name)
+        if port is None or port in chosen.values() or not is_free(port):
             port = free_port()
         _handed_out.add(port)
         chosen[name] = port

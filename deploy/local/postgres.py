@@ -10,7 +10,7 @@ import asyncpg
 
 from deploy.local.errors import LocalError
 from deploy.local.places import forget_folder, kept_secret, reachable_folder, server_user
-from deploy.local.ports import remembered_ports
+from deploy.local.ports import known_ports, remembered_ports
 from deploy.local.postgres_files import SUPERUSER, environment, find_programs, make_data, reachable_programs
 from deploy.local.processes import Child, Command, Echo
 
@@ -67,6 +67,10 @@ class PostgresServer:
                 raise LocalError(f"PostgreSQL did not start: {reason} (log: {self.log_file})")
             if not keeps_port:
                 self.port = 0
+
+    def attach(self) -> None:
+        """Takes the address of a server that another process of ours runs from this folder."""
+        self.port = known_ports(self.directory / "ports.json").get("postgres", 0)
 
     def running_child(self) -> Child:
         """The process of the last start."""

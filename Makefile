@@ -1,0 +1,56 @@
+# Everything a developer or CI asks for. Needs Python 3.11 or newer, make, and a network that reaches the package registries.
+
+.DEFAULT_GOAL := help
+.PHONY: help demo run test test-all check format verify bench lock clean
+# The stages of one target share servers and files: side by side they would only wait for each other.
+.NOTPARALLEL:
+
+BIN := .venv/bin
+PYTHON_RUN := $(BIN)/python -m
+STAMP := .venv/installed
+export PYTHONDONTWRITEBYTECODE :=
+export UV_PYTHON_DOWNLOADS := never
+# What pytest is told besides, for instance: make test ARGS="tests/unit -k money"
+ARGS ?=
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+
+demo: $(STAMP) ## from nothing to a paid top-up on an open socket, told line by line
+	@$(PYTHON_RUN) deploy.local.demo
+
+run: $(STAMP) ## the whole stack, left running; Ctrl-C stops it
+	@$(PYTHON_RUN) deploy.local.run
+
+test: $(STAMP) ## all tests but the slow ones, on private servers
+	@$(PYTHON_RUN) pytest -q -m "not slow" $(ARGS)
+
+test-all: $(STAMP) ## all tests
+	@$(PYTHON_RUN) pytest -q $(ARGS)
+
+check: $(STAMP) ## format, lint, strict types, layers, lock files
+	@echo "check: format" && $(BIN)/ruff format --quiet --check --diff .
+	@echo "check: lint" && $(BIN)/ruff check --quiet .
+	@echo "check: types" && $(PYTHON_RUN) mypy --no-error-summary
+	@echo "check: layers" && $(BIN)/lint-imports --no-logo >.venv/layers.log 2>&1 || { cat .venv/layers.log; exit 1; }
+	@echo "check: locks" && $(PYTHON_RUN) deploy.local.locks --check
+
+format: $(STAMP) ## format, and mend what lint can mend
+	@$(BIN)/ruff check --quiet --fix-only . && $(BIN)/ruff format .
+
+verify: $(STAMP) ## does the book of this checkout add up?
+	@$(PYTHON_RUN) deploy.local.verify
+
+bench: $(STAMP) ## measure on this machine
+	@$(PYTHON_RUN) tests.bench $(ARGS)
+
+lock: $(STAMP) ## bring the lock files in line with pyproject.toml (ARGS=--upgrade: newest versions)
+	@$(PYTHON_RUN) deploy.local.locks $(ARGS)
+
+clean: ## delete the environment, caches, and all state of `make run` and `make demo`
+	@if [ -e $(STAMP) ]; then $(PYTHON_RUN) deploy.local.clean; fi
+	@rm -rf .local .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build *.egg-info
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(STAMP): requirements/dev.lock deploy/local/environment.sh
+	@sh deploy/local/environment.sh .venv requirements/dev.lock && touch $(STAMP)

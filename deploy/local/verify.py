@@ -1,0 +1,83 @@
+"""`make verify`: checks the book of this checkout, whether `make run` is up or not."""
+
+import argparse
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
+
+from deploy.local.checkout import LOCAL, only_one, read_settings
+from deploy.local.errors import LocalError
+from deploy.local.places import kept_secret
+from deploy.local.postgres import PostgresServer
+from deploy.local.services import PROJECT
+from deploy.prepare import database_urls
+
+_SECONDS = 600.0
+
+
+def main() -> None:
+    """Exits as `python -m deploy.verify` does: 0 when every invariant holds."""
+    argparse.ArgumentParser(
+        prog="python -m deploy.local.verify",
+        description=__doc__,
+        epilog="With VERIFIER_DATABASE_URL set, that database is checked; with DATABASE_URL (an administrator's login), that one.",
+    ).parse_args()
+    try:
+        code = asyncio.run(_verify())
+    except LocalError as error:
+        print(f"verify: {error}", file=sys.stderr)
+        code = 1
+    raise SystemExit(code)
+
+
+async def _verify() -> int:
+    async with _verifier_url() as url:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "deploy.verify"),
+            cwd=PROJECT,
+            env={**os.environ, "VERIFIER_DATABASE_URL": url},
+            stdin=subprocess.DEVNULL,
+        )
+        try:
+            return await asyncio.wait_for(process.wait(), _SECONDS)
+        except TimeoutError as error:
+            raise LocalError(f"took longer than {_SECONDS:.0f} s") from error
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+
+
+@asynccontextmanager
+async def _verifier_url() -> AsyncIterator[str]:
+    """The read-only login to the book; our own PostgreSQL is started for the while if `make run` is not up."""
+    settings = read_settings()
+    if "VERIFIER_DATABASE_URL" in settings:
+        yield settings["VERIFIER_DATABASE_URL"]
+        return
+    secret = settings.get("SECRET_KEY") or kept_secret(LOCAL / "secret-key")
+    if "DATABASE_URL" in settings:
+        yield database_urls(settings["DATABASE_URL"], secret).verifier
+        return
+    server = PostgresServer(LOCAL / "postgres", logs=LOCAL / "logs")
+    if not server.directory.exists():
+        raise LocalError("this checkout has no book yet: `make run` makes one; or set VERIFIER_DATABASE_URL")
+    with ExitStack() as lock:
+        try:
+            lock.enter_context(only_one(LOCAL, "Purser"))
+        except LocalError:  # `make run` is up, and so is its PostgreSQL
+            server.attach()
+            yield database_urls(server.admin_url, secret).verifier
+            return
+        try:
+            await server.start()
+            yield database_urls(server.admin_url, secret).verifier
+        finally:
+            await server.stop()
+
+
+if __name__ == "__main__":
+    main()
