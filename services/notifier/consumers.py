@@ -23,6 +23,7 @@ from shared.health import Health
 log = structlog.get_logger(__name__)
 
 _BACKOFF_MAX_SECONDS: Final = 5.0
+_SLICE_EVENTS: Final = 50
 
 
 class BalanceChanges:
@@ -32,7 +33,10 @@ class BalanceChanges:
         self._hub = hub
 
     async def handle(self, events: Sequence[BalanceChanged]) -> Sequence[Failure]:
-        self._hub.on_balance_changed(events)
+        for start in range(0, len(events), _SLICE_EVENTS):
+            self._hub.on_balance_changed(events[start : start + _SLICE_EVENTS])
+            # The network takes what was written only between two turns of the loop: a burst alone must not make a client look slow.
+            await asyncio.sleep(0)
         return ()
 
 

@@ -40,10 +40,10 @@ _STOP_TIMEOUT_SECONDS: Final = 5
 _INBOUND_BYTES: Final = 1024
 _INBOUND_MESSAGES: Final = 100
 _INBOUND_QUEUE: Final = 4
-# A slow socket holds at most this much here, and about as much in the kernel (which doubles the figure it is given), then is merged for.
+# A slow socket holds at most this much here, and the other figure in the kernel (which doubles what it is given), then is merged for.
 # Nothing more is written until all of it has been taken, so that the merged frame is as new as can be.
-_WRITE_BUFFER_BYTES: Final = (16 * 1024, 0)
-_KERNEL_BUFFER_BYTES: Final = 32 * 1024
+_WRITE_BUFFER_BYTES: Final = (32 * 1024, 0)
+_KERNEL_BUFFER_BYTES: Final = 64 * 1024
 
 OpenStream = Callable[[Admitted, str], Awaitable[tuple[Balance, ...]]]
 Page = Callable[[Request], Awaitable[Response | None]]
