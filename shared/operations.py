@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 import structlog
@@ -65,9 +65,19 @@ def listen(host: str, port: int, setting: str) -> socket.socket:
 
 
 class HttpServer:
-    """uvicorn inside our own loop: it neither installs signal handlers nor logs requests."""
+    """uvicorn inside our own loop: it neither installs signal handlers nor logs requests.
 
-    def __init__(self, app: Callable[..., Awaitable[None]] | Starlette, listener: socket.socket, *, stop_seconds: int = _STOP_SECONDS) -> None:
+    `trusted_proxies`: addresses or networks whose X-Forwarded-For names the client; nobody's by default.
+    """
+
+    def __init__(
+        self,
+        app: Callable[..., Awaitable[None]] | Starlette,
+        listener: socket.socket,
+        *,
+        stop_seconds: int = _STOP_SECONDS,
+        trusted_proxies: Sequence[str] = (),
+    ) -> None:
         config = uvicorn.Config(
             app,
             loop="none",
@@ -77,6 +87,8 @@ class HttpServer:
             access_log=False,
             log_config=None,
             server_header=False,
+            proxy_headers=bool(trusted_proxies),
+            forwarded_allow_ips=list(trusted_proxies),
             timeout_graceful_shutdown=stop_seconds,
         )
         self._server = uvicorn.Server(config)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import Receive, Scope
 
 from services.gateway import exact_json
 from services.gateway.errors import validation_problem
@@ -16,6 +17,7 @@ from services.gateway.problems import Problem, malformed
 Model = TypeVar("Model", bound=BaseModel)
 
 READ_SECONDS: Final = 10.0
+_DIGITS_MAX: Final = 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,29 +28,34 @@ class Body(Generic[Model]):
     fingerprint: str
 
 
-async def read_bounded(request: Request, limit_bytes: int) -> bytes:
-    """The body's bytes. Problems: body_too_large, request_timeout."""
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and (len(declared) > 18 or int(declared) > limit_bytes):
-        raise _too_large(limit_bytes)
+async def read_bounded(scope: Scope, receive: Receive, limit_bytes: int) -> bytes:
+    """The body's bytes. Problems: body_too_large, request_timeout; ClientDisconnect when the caller went away."""
+    for name, value in scope["headers"]:
+        if name == b"content-length" and (len(value) > _DIGITS_MAX or not value.isdigit() or int(value) > limit_bytes):
+            raise _too_large(limit_bytes)
     chunks: list[bytes] = []
     size = 0
     try:
         async with asyncio.timeout(READ_SECONDS):
-            async for chunk in request.stream():
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientDisconnect
+                chunk = message.get("body", b"")
                 size += len(chunk)
                 if size > limit_bytes:
                     raise _too_large(limit_bytes)
                 chunks.append(chunk)
+                if not message.get("more_body", False):
+                    return b"".join(chunks)
     except TimeoutError as error:
         raise Problem("request_timeout", f"the body took longer than {READ_SECONDS:.0f} s", headers={"Connection": "close"}) from error
-    return b"".join(chunks)
 
 
 async def read_json(request: Request, model: type[Model], limit_bytes: int) -> Body[Model]:
     """The body as `model`. Problems: unsupported_media_type, body_too_large, request_timeout, invalid_request."""
     _require_plain_json(request)
-    value = _parse(await read_bounded(request, limit_bytes))
+    value = _parse(await read_bounded(request.scope, request.receive, limit_bytes))
     if not isinstance(value, dict):
         raise malformed("body", msg="must be a JSON object")
     try:

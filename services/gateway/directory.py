@@ -85,7 +85,10 @@ class Directory:
         self._waiting = 0
 
     async def authenticate(self, login: str, password: str, address: str) -> Person:
-        """The person whose login (name or e-mail, any case) and password these are. Problems: invalid_credentials, too_many_requests, busy."""
+        """The person with this login (name or e-mail, any case) and password.
+
+        Problems: invalid_credentials, too_many_requests, busy.
+        """
         login = login.strip().lower()
         if self._waiting >= _WAITING_MAX:
             raise Problem("busy", "too many logins at once")

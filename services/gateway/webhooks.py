@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from typing import Final
 
 import structlog
-from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
-from services.gateway.bodies import READ_SECONDS
+from services.gateway.bodies import read_bounded
 from services.gateway.edge import WEBHOOKS_PATH, request_id_of
 from services.gateway.ingress import Ingress
 from services.gateway.problems import Problem, problem_response
@@ -45,7 +43,7 @@ class Webhooks:
             await send({"type": "http.response.body", "body": body})
 
     async def _take(self, provider: str, scope: Scope, receive: Receive) -> None:
-        body = await self._read(scope, receive)
+        body = await read_bounded(scope, receive, self.body_limit_bytes)
         request_id = request_id_of(scope)
         try:
             await self.ingress.receive(provider, scope["headers"], body, request_id)
@@ -55,28 +53,3 @@ class Webhooks:
         except DeliveryError as error:
             log.warning("webhook not made durable; the provider repeats it", provider=provider, error=type(error).__name__)
             raise Problem("broker_unavailable", "the event could not be made durable; send it again") from error
-
-    async def _read(self, scope: Scope, receive: Receive) -> bytes:
-        for name, value in scope["headers"]:
-            if name == b"content-length" and (len(value) > 18 or not value.isdigit() or int(value) > self.body_limit_bytes):
-                raise self._too_large()
-        chunks: list[bytes] = []
-        size = 0
-        try:
-            async with asyncio.timeout(READ_SECONDS):
-                while True:
-                    message = await receive()
-                    if message["type"] == "http.disconnect":
-                        raise ClientDisconnect
-                    chunk = message.get("body", b"")
-                    size += len(chunk)
-                    if size > self.body_limit_bytes:
-                        raise self._too_large()
-                    chunks.append(chunk)
-                    if not message.get("more_body", False):
-                        return b"".join(chunks)
-        except TimeoutError as error:
-            raise Problem("request_timeout", "the body did not arrive in time", headers={"Connection": "close"}) from error
-
-    def _too_large(self) -> Problem:
-        return Problem("body_too_large", f"at most {self.body_limit_bytes} bytes", headers={"Connection": "close"})

@@ -1,0 +1,186 @@
+"""Money in: a deposit, and the stand-in provider's completion, whose event takes the road of every provider's webhook."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime, timedelta
+from typing import Annotated, Final, Literal
+
+import structlog
+from fastapi import APIRouter
+from pydantic import Field
+from starlette.requests import Request
+from starlette.responses import Response
+
+from services.gateway import receipts, rendering
+from services.gateway.answers import AcceptedCompletion, AcceptedDeposit, CompletionAnswer, DepositAnswer
+from services.gateway.auth import Caller
+from services.gateway.bodies import read_json
+from services.gateway.documentation import operation
+from services.gateway.edge import request_id_of
+from services.gateway.fields import CurrencyCode, DecimalText, Locale, OpaqueId, RequestBody
+from services.gateway.idempotency import caller_of, idempotency, key_of, payment_id
+from services.gateway.parts import GatewayParts, Parts, SignedIn
+from services.gateway.problems import Problem, RefusedByDecision, malformed
+from services.gateway.requests import DEPOSIT, MOCK_SESSION
+from services.gateway.settlement import wait_until_settled
+from services.gateway.signatures.base import SignatureError
+from shared.contracts.base import utc_now
+from shared.contracts.payment_commands import CompleteMockSession, CreateDeposit, MockSessionDecided, Refused
+from shared.delivery.errors import DeliveryError, NotConfirmed
+from shared.money import Money, MoneyError, parse_major
+
+log = structlog.get_logger(__name__)
+
+router = APIRouter(prefix="/api/v1/balance", tags=["balance"])
+
+COMMAND_LIFE: Final = timedelta(seconds=60)
+"""A command that is worked on later than this is refused: nobody may be waiting any more."""
+
+_POLL_SECONDS: Final = 1
+_NOT_FINAL: Final = frozenset({"pending", "expired", "canceled"})
+_DEPOSIT: Final = "POST /api/v1/balance/deposit"
+_COMPLETE: Final = "POST /api/v1/balance/mock/complete"
+
+
+class DepositRequest(RequestBody):
+    amount: DecimalText
+    currency: CurrencyCode
+    method: Annotated[
+        str | None,
+        Field(
+            pattern=r"^[a-z0-9_]{1,32}$",
+            description="mock, stripe, allsecure or prodamus; left out: the first one configured.",
+            examples=["mock"],
+        ),
+    ] = None
+    locale: Annotated[Locale | None, Field(description="Of the pages that follow; left out: the caller's own.")] = None
+
+
+class CompleteRequest(RequestBody):
+    session_id: Annotated[OpaqueId, Field(description="From the deposit.", examples=["0199d3a2-8f14-7b0a-8c2d-11aa52e0f9c4"])]
+    amount: Annotated[DecimalText | None, Field(description="Must be the session's own; left out: not compared.")] = None
+    outcome: Annotated[Literal["success", "failure"], Field(examples=["success"])] = "success"
+
+
+@router.post(
+    "/deposit",
+    **operation(
+        "Start a top-up of my balance",
+        body=DepositRequest,
+        answers={
+            201: (DepositAnswer, "The payer goes on at payment_url."),
+            202: (AcceptedDeposit, "Safe, but slow: poll the Location."),
+        },
+        problems=("method_not_available", "deadline_passed"),
+        asks_behind=True,
+        idempotent=True,
+    ),
+)
+async def deposit(request: Request, caller: SignedIn, parts: GatewayParts) -> Response:
+    key = key_of(request)
+    body = await read_json(request, DepositRequest, parts.settings.body_limit_bytes)
+    money = _money(body.value.amount, body.value.currency)
+    identity = idempotency(caller.user_id, _DEPOSIT, key, body.fingerprint)
+    command = CreateDeposit(
+        correlation_id=request_id_of(request.scope),
+        idempotency=identity,
+        payment_id=payment_id(parts.keys, identity),
+        user_id=caller.user_id,
+        amount_minor=money.amount_minor,
+        currency=money.currency,
+        method=body.value.method,
+        locale=body.value.locale or _own_locale(caller) or parts.settings.default_locale,
+        deadline=utc_now() + COMMAND_LIFE,
+    )
+    reply = await parts.services.ask(command, DEPOSIT)
+    if reply is None:
+        ids = {"payment_id": str(command.payment_id)}
+        return _accepted(parts, caller, str(command.payment_id), command.deadline, ids)
+    if isinstance(reply.answer, Refused):
+        raise RefusedByDecision(reply.answer, replayed=reply.replayed)
+    headers = {"Location": f"{parts.settings.public_url}/api/v1/payments/{reply.answer.payment_id}", **_replayed(reply.replayed)}
+    return Response(rendering.deposit_created(reply.answer), 201, headers, "application/json")
+
+
+@router.post(
+    "/mock/complete",
+    **operation(
+        "Complete a session of the mock provider",
+        body=CompleteRequest,
+        answers={
+            200: (CompletionAnswer, "Done: completed means that the balance shows it."),
+            202: (AcceptedCompletion, "Safe, but slow: poll the Location."),
+        },
+        problems=("amount_mismatch", "not_found", "session_not_found", "session_final", "invalid_amount", "deadline_passed"),
+        asks_behind=True,
+        idempotent=True,
+        description="Travels as the mock's signed webhook event. Only where the mock provider is on; else 404.",
+    ),
+)
+async def complete(request: Request, caller: SignedIn, parts: GatewayParts) -> Response:
+    if not parts.settings.mock_provider:
+        raise Problem("not_found", "the mock provider is off")
+    waits_until = asyncio.get_running_loop().time() + parts.services.timeout_seconds
+    key = key_of(request)
+    body = await read_json(request, CompleteRequest, parts.settings.body_limit_bytes)
+    command = CompleteMockSession(
+        correlation_id=request_id_of(request.scope),
+        idempotency=idempotency(caller.user_id, _COMPLETE, key, body.fingerprint),
+        session_id=body.value.session_id,
+        user_id=caller.user_id,
+        amount=body.value.amount,
+        outcome=body.value.outcome,
+        deadline=utc_now() + COMMAND_LIFE,
+    )
+    reply = await parts.services.ask(command, MOCK_SESSION)
+    if reply is None:
+        # Which payment it is, only payments knows; it answers for its session's id too.
+        return _accepted(parts, caller, command.session_id, command.deadline, {"session_id": command.session_id})
+    if isinstance(reply.answer, Refused):
+        raise RefusedByDecision(reply.answer, replayed=reply.replayed)
+    decided = reply.answer
+    await _hand_in(parts, decided, command.correlation_id)
+    status = await wait_until_settled(parts.services, str(decided.payment_id), caller.user_id, command.correlation_id, waits_until)
+    if status in _NOT_FINAL:
+        ids = {"payment_id": str(decided.payment_id), "session_id": str(decided.session_id)}
+        return _accepted(parts, caller, str(decided.payment_id), command.deadline, ids)
+    # What came after a completion (a refund, say) does not change what this completion did.
+    told = "failed" if status == "failed" else "completed"
+    answer = rendering.mock_completed(decided.payment_id, decided.session_id, told)
+    return Response(answer, 200, _replayed(reply.replayed), "application/json")
+
+
+async def _hand_in(parts: Parts, decided: MockSessionDecided, correlation_id: str) -> None:
+    """The mock's event through the same ingress as a POST to /webhooks/mock; a repeat of the completion hands it in again."""
+    headers = [(name.lower().encode(), value.encode()) for name, value in decided.event.headers.items()]
+    try:
+        await parts.ingress.receive("mock", headers, decided.event.body, correlation_id)
+    except SignatureError:
+        log.error("the mock's own event is not authentic: do all services have the same SECRET_KEY?", payment_id=str(decided.payment_id))
+    except NotConfirmed:
+        log.warning("the mock's event was not confirmed", payment_id=str(decided.payment_id))
+    except DeliveryError as error:
+        raise Problem("broker_unavailable", "the outcome is decided but not handed in; send the same again") from error
+
+
+def _money(amount: str, currency: str) -> Money:
+    try:
+        return parse_major(amount, currency)
+    except MoneyError as error:
+        raise malformed("body", "amount", msg=str(error)) from error
+
+
+def _own_locale(caller: Caller) -> str | None:
+    locale = (caller.identity.locale or "")[:2].lower()
+    return locale if locale in ("en", "ru", "sr") else None
+
+
+def _accepted(parts: Parts, caller: Caller, resource_id: str, deadline: datetime, ids: dict[str, str]) -> Response:
+    receipt = receipts.sign(parts.keys, resource_id=resource_id, caller=caller_of(caller.user_id), deadline=deadline)
+    location = f"{parts.settings.public_url}/api/v1/payments/{resource_id}?receipt={receipt}"
+    return Response(rendering.accepted(**ids), 202, {"Location": location, "Retry-After": str(_POLL_SECONDS)}, "application/json")
+
+
+def _replayed(replayed: bool) -> dict[str, str]:
+    return {"Idempotent-Replayed": "true"} if replayed else {}

@@ -1,0 +1,70 @@
+"""The ASGI application: the routes, the errors, the document, and the edge around them all."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from fastapi import FastAPI
+
+from services.gateway import documentation, errors
+from services.gateway.answers import WebhookAnswer
+from services.gateway.api import balance, deposits, operations, payments, sessions, stream
+from services.gateway.documentation import operation
+from services.gateway.edge import WEBHOOKS_PATH, Edge
+from services.gateway.parts import Parts
+from services.gateway.webhooks import Webhooks
+
+VERSION: Final = "1.0.0"
+
+_ABOUT: Final = """Takes payments and keeps balances.
+
+Money goes out as `amount` (major units), `amount_minor` (minor units, the truth) and `currency`. Every error is
+`application/problem+json` with a stable `code`. Every answer carries `X-Request-ID`; a request's own is kept when it is 1 to 128 of
+letters, digits and `._:=+/@-`. A request whose answer is slow is 202 with a `Location`; repeating with the same `Idempotency-Key` is
+always safe."""
+
+
+def create_app(parts: Parts) -> Edge:
+    """The gateway's whole HTTP face; nothing is connected here."""
+    # A path with one slash more or less is another path: a redirect would lose the body of a POST.
+    app = FastAPI(title="Purser", version=VERSION, description=_ABOUT, redoc_url=None, redirect_slashes=False)
+    app.state.parts = parts
+    for resource in (sessions, balance, deposits, payments, stream, operations):
+        app.include_router(resource.router)
+    errors.install(app)
+    documentation.install(app, public_url=parts.settings.public_url, more_paths={f"{WEBHOOKS_PATH}{{provider}}": _webhook_path()})
+    webhooks = Webhooks(parts.ingress, parts.settings.body_limit_bytes)
+    return Edge(app, webhooks, origins=parts.settings.origins, secure=parts.settings.secure_cookies)
+
+
+def _webhook_path() -> dict[str, Any]:
+    """Webhooks bypass the framework, but not the document."""
+    told = operation(
+        "A provider's event",
+        answers={200: (WebhookAnswer, "Durable; a repeat is harmless.")},
+        problems=("invalid_signature", "provider_not_found", "request_timeout", "body_too_large", "broker_unavailable"),
+        signed_in=False,
+    )
+    responses = {str(status): answer for status, answer in told["responses"].items()}
+    provider = {"name": "provider", "in": "path", "required": True, "schema": {"type": "string"}, "example": "mock"}
+    signed = [
+        {"name": name, "in": "header", "required": True, "schema": {"type": "string"}, "example": example}
+        for name, example in (
+            ("webhook-id", "evt_0199d3a28f147b0a8c2d11aa52e0f9c4_success"),
+            ("webhook-timestamp", "1769860800"),
+            ("webhook-signature", "v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4="),
+        )
+    ]
+    content = {"application/json": {"schema": {"description": "The provider's own; verified over its raw bytes.", "type": "object"}}}
+    return {
+        "post": {
+            "tags": ["webhooks"],
+            "summary": told["summary"],
+            "description": "The mock signs as Standard Webhooks do; its three headers are shown.",
+            "operationId": "receive_provider_event",
+            "security": [],
+            "parameters": [provider, *signed],
+            "requestBody": {"required": True, "content": content},
+            "responses": responses,
+        }
+    }

@@ -1,0 +1,45 @@
+"""What the routes work with: made in main.py, found on the app by every request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, cast
+
+from fastapi import Depends
+from starlette.requests import Request
+
+from services.gateway.auth import Caller, Gate
+from services.gateway.config import GatewaySettings
+from services.gateway.directory import Directory
+from services.gateway.ingress import Ingress
+from services.gateway.requests import Services
+from shared.health import Health
+from shared.keys import Keys
+from shared.tickets import TicketOffice
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """`directory` is None where nobody may log in with a password."""
+
+    settings: GatewaySettings
+    keys: Keys
+    gate: Gate
+    services: Services
+    ingress: Ingress
+    tickets: TicketOffice
+    health: Health
+    directory: Directory | None
+
+
+async def _parts(request: Request) -> Parts:
+    return cast(Parts, request.app.state.parts)
+
+
+async def _caller(request: Request) -> Caller:
+    return cast(Parts, request.app.state.parts).gate.admit(request)
+
+
+GatewayParts = Annotated[Parts, Depends(_parts)]
+SignedIn = Annotated[Caller, Depends(_caller)]
+"""The caller, who must be known; 401 or 403 otherwise."""

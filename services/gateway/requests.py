@@ -1,0 +1,65 @@
+"""Commands to payments and questions to payments, wallet and notifier, with what their silence means for the caller."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Final, TypeVar
+
+import structlog
+from pydantic import Field, TypeAdapter
+
+from services.gateway.problems import Problem, RefusedByDecision
+from shared.contracts.base import Message
+from shared.contracts.payment_commands import CommandReply, DepositCreated, MockSessionDecided, Refused
+from shared.contracts.queries import BalancesView, HealthView, PaymentView, TransactionPage, TransferView
+from shared.delivery.errors import BrokerUnavailable, Busy, NoAnswer, Unroutable
+from shared.delivery.requests import Requests
+
+log = structlog.get_logger(__name__)
+
+Answer = TypeVar("Answer")
+
+DEPOSIT: Final[TypeAdapter[CommandReply[DepositCreated]]] = TypeAdapter(CommandReply[DepositCreated])
+MOCK_SESSION: Final[TypeAdapter[CommandReply[MockSessionDecided]]] = TypeAdapter(CommandReply[MockSessionDecided])
+PAYMENT: Final[TypeAdapter[PaymentView | Refused]] = TypeAdapter(Annotated[PaymentView | Refused, Field(discriminator="type")])
+TRANSFER: Final[TypeAdapter[TransferView]] = TypeAdapter(TransferView)
+BALANCES: Final[TypeAdapter[BalancesView]] = TypeAdapter(BalancesView)
+TRANSACTIONS: Final[TypeAdapter[TransactionPage | Refused]] = TypeAdapter(Annotated[TransactionPage | Refused, Field(discriminator="type")])
+HEALTH: Final[TypeAdapter[HealthView]] = TypeAdapter(HealthView)
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The services behind, as the gateway sees them. `timeout_seconds`: the waiting time (RPC_TIMEOUT_SECONDS)."""
+
+    requests: Requests
+    timeout_seconds: float
+
+    async def ask(self, message: Message, answers: TypeAdapter[Answer], *, timeout_seconds: float | None = None) -> Answer | None:
+        """The answer; None when the message was handed over, or may have been, and no answer came in time.
+
+        Problems: broker_unavailable and busy, when nothing has left.
+        """
+        timeout = self.timeout_seconds if timeout_seconds is None else timeout_seconds
+        try:
+            return await self.requests.ask(message, answers, timeout_seconds=timeout)
+        except NoAnswer:
+            log.warning("no answer in time", asked=message.TYPE, seconds=timeout)
+            return None
+        except Busy as error:
+            raise Problem("busy", "too much is waiting already; nothing was done") from error
+        except (BrokerUnavailable, Unroutable) as error:
+            log.warning("nothing left the gateway", asked=message.TYPE, error=type(error).__name__)
+            raise Problem("broker_unavailable", "the request could not be handed over; nothing was done") from error
+
+    async def question(self, message: Message, answers: TypeAdapter[Answer]) -> Answer:
+        """The answer to a question, which may be asked again at any time: silence is 503, never 202.
+
+        Problems: broker_unavailable, busy, no_answer; RefusedByDecision for a refusal.
+        """
+        answer = await self.ask(message, answers)
+        if answer is None:
+            raise Problem("no_answer", "the service behind did not answer in time")
+        if isinstance(answer, Refused):
+            raise RefusedByDecision(answer)
+        return answer
