@@ -50,12 +50,17 @@ def asyncapi_document(service: Service) -> dict[str, Any]:
 
 def _channel(route: Route) -> dict[str, Any]:
     exchange: Exchange = route.exchange
+    described = {"name": exchange.name, "type": exchange.kind, "durable": True}
     return {
         "address": route.key,
         "description": f"Exchange {exchange.name}, routing key {route.key}, to {', '.join(queue.name for queue in route.queues)}.",
         "messages": {_id(route.key): {"$ref": f"#/components/messages/{_id(route.key)}"}},
         "bindings": {
-            "amqp": {"is": "routingKey", "exchange": {"name": exchange.name, "type": exchange.kind, "durable": True}, "bindingVersion": "0.3.0"}
+            "amqp": {
+                "is": "routingKey",
+                "exchange": {"name": exchange.name, "type": exchange.kind, "durable": True},
+                "bindingVersion": "0.3.0",
+            }
         },
     }
 
@@ -100,7 +105,12 @@ def _message(route: Route) -> dict[str, Any]:
 def _reply_class(name: str) -> type[Reply]:
     for module in (payment_commands, queries):
         for value in vars(module).values():
-            if isinstance(value, type) and issubclass(value, Reply) and "type" in value.model_fields and value.model_fields["type"].default == name:
+            if (
+                isinstance(value, type)
+                and issubclass(value, Reply)
+                and "type" in value.model_fields
+                and value.model_fields["type"].default == name
+            ):
                 return value
     raise KeyError(name)
 

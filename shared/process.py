@@ -41,5 +41,3 @@ async def _run(service: Service) -> None:
         log.error("not stopped in time; what was not acknowledged is delivered again")
         raise SystemExit(1) from None
     log.info("stopped")
-
-

@@ -46,7 +46,7 @@ class TicketOffice:
             if len(text) > _MAX_LENGTH:
                 raise BadTicket("length")
             body, signature = (_decode(part) for part in text.split(".", 1))
-            if not any([hmac.compare_digest(hmac.digest(key, body, sha256), signature) for key in self.keys.verifying(LABEL)]):
+            if not any(hmac.compare_digest(hmac.digest(key, body, sha256), signature) for key in self.keys.verifying(LABEL)):
                 raise BadTicket("signature")
             ticket = Ticket.model_validate_json(body)
         except (ValueError, binascii.Error, ValidationError) as error:

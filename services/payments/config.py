@@ -15,7 +15,9 @@ class PaymentsSettings(DatabaseSettings):
     payments_port: int = Field(default=8011, ge=0, le=65535, description="health and metrics")
     gateway_port: int = Field(default=8000, ge=1, le=65535)
     public_url: str = Field(default="", description="where payment links lead; default http://localhost:{GATEWAY_PORT}")
-    providers: Annotated[tuple[str, ...] | None, NoDecode] = Field(default=None, description="on for new payments, the first is the default")
+    providers: Annotated[tuple[str, ...] | None, NoDecode] = Field(
+        default=None, description="on for new payments, the first is the default"
+    )
     session_ttl_seconds: int = Field(default=3600, ge=1, le=30 * 86400)
 
     @field_validator("providers", mode="before")

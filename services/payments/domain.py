@@ -168,13 +168,13 @@ def method_refused(enabled: Sequence[str], request_id: str) -> Refused:
 
 
 def too_late(request_id: str) -> Refused:
-    return Refused(code="deadline_passed", detail="The request was not worked on in time and was refused; nothing happened.", request_id=request_id)
+    return Refused(
+        code="deadline_passed", detail="The request was not worked on in time and was refused; nothing happened.", request_id=request_id
+    )
 
 
 def key_reused(request_id: str) -> Refused:
-    return Refused(
-        code="idempotency_key_reused", detail="This Idempotency-Key was used with another request.", request_id=request_id
-    )
+    return Refused(code="idempotency_key_reused", detail="This Idempotency-Key was used with another request.", request_id=request_id)
 
 
 def key_in_use(request_id: str) -> Refused:

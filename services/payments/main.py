@@ -58,9 +58,7 @@ async def payments(settings: PaymentsSettings) -> AsyncIterator[None]:
         mock: MockProvider | None = None
         providers: dict[str, Provider] = {}
         if "mock" in settings.enabled:
-            mock = MockProvider(
-                MockBook(pool), settings.keys, base_url=settings.base_url, session_ttl_seconds=settings.session_ttl_seconds
-            )
+            mock = MockProvider(MockBook(pool), settings.keys, base_url=settings.base_url, session_ttl_seconds=settings.session_ttl_seconds)
             providers[mock.name] = mock
         health = Health("payments", {"broker": link.check, "database": lambda: postgres.check(pool)})
         waiters: Waiters[UUID] = Waiters()

@@ -55,7 +55,9 @@ class MockBook:
         return None if row is None else _session(row)
 
     @staticmethod
-    async def decide(tx: Connection, session: MockSession, outcome: Outcome, *, event_id: str, charge: str | None, at: datetime) -> MockSession:
+    async def decide(
+        tx: Connection, session: MockSession, outcome: Outcome, *, event_id: str, charge: str | None, at: datetime
+    ) -> MockSession:
         """Writes the outcome of a locked, undecided session."""
         await tx.execute(
             """

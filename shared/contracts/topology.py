@@ -127,7 +127,12 @@ WALLET_PAYMENT_COMPLETED: Final = Queue("wallet.payment-completed", "wallet", "c
 WALLET_QUERIES: Final = Queue("wallet.queries", "wallet", "balances, transactions, snapshots", "query", prefetch=400, max_length=20_000)
 NOTIFIER_QUERIES: Final = Queue("notifier.queries", "notifier", "is a notifier there", "query", max_length=1_000)
 NOTIFIER_BALANCE_CHANGED: Final = Queue(
-    "notifier.balance-changed", "notifier", "frames; one queue a replica, named <queue>.<replica>", "replica", prefetch=200, max_length=100_000
+    "notifier.balance-changed",
+    "notifier",
+    "frames; one queue a replica, named <queue>.<replica>",
+    "replica",
+    prefetch=200,
+    max_length=100_000,
 )
 
 ROUTES: Final[tuple[Route, ...]] = (

@@ -110,7 +110,7 @@ class BrokerLink:
                 if not told:
                     log.warning("broker cannot be reached, trying again", link=self._name, error=type(error).__name__)
                     told = True
-            await asyncio.sleep(delay * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
+            await asyncio.sleep(delay * random.uniform(0.5, 1.0))
             delay = min(delay * 2, _BACKOFF_MAX_SECONDS)
 
     async def _tell_restored(self) -> None:

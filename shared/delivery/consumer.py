@@ -39,7 +39,7 @@ too long (its consumer timeout, 30 minutes)."""
 
 
 class BatchHandler(Protocol[EventIn]):
-    """Works on a batch in one transaction. Raises: nothing of it has happened. Returns the events that failed alone: all others happened."""
+    """Works on a batch in one transaction. Raises: nothing of it happened. Returns the events that failed alone: all others happened."""
 
     async def handle(self, events: Sequence[EventIn]) -> Sequence[Failure]: ...
 

@@ -66,29 +66,42 @@ class FailedMessages:
             await self.bury(body, key=key, correlation_id=correlation_id, history=history, reason=describe(error))
             return
         delay = DELAYS_SECONDS[min(attempts - 1, len(DELAYS_SECONDS) - 1)]
-        await self._send(delay_exchange(delay).name, self._queue.name, body, key, correlation_id, _headers(history, attempts, describe(error)))
+        await self._send(
+            delay_exchange(delay).name, self._queue.name, body, key, correlation_id, _headers(history, attempts, describe(error))
+        )
         RETRIED.labels(self._queue.name, "no").inc()
         log.warning(
-            "message will be tried again", queue=self._queue.name, attempts=attempts, in_seconds=delay, reason=describe(error), correlation_id=correlation_id
+            "message will be tried again",
+            queue=self._queue.name,
+            attempts=attempts,
+            in_seconds=delay,
+            reason=describe(error),
+            correlation_id=correlation_id,
         )
 
     async def wait_out(self, body: bytes, *, key: str, correlation_id: str, history: History, reason: str) -> None:
         """Later again without counting an attempt: something that the message needs is down."""
         delay = DELAYS_SECONDS[1]
-        await self._send(delay_exchange(delay).name, self._queue.name, body, key, correlation_id, _headers(history, history.attempts, reason))
+        await self._send(
+            delay_exchange(delay).name, self._queue.name, body, key, correlation_id, _headers(history, history.attempts, reason)
+        )
         RETRIED.labels(self._queue.name, "yes").inc()
 
     async def bury(self, body: bytes, *, key: str, correlation_id: str, history: History, reason: str) -> None:
         headers = _headers(history, history.attempts + 1, reason)
-        await self._send(DEAD_LETTERS.name, self._queue.name, body, key, correlation_id, headers)
+        await self._send(DEAD_LETTERS.name, body, key, correlation_id, headers)
         DEAD.labels(self._queue.name).inc()
-        log.error("message is a dead letter", queue=self._queue.name, reason=reason, attempts=headers[ATTEMPTS], correlation_id=correlation_id)
+        log.error(
+            "message is a dead letter", queue=self._queue.name, reason=reason, attempts=headers[ATTEMPTS], correlation_id=correlation_id
+        )
 
-    async def _send(self, exchange: str, routing_key: str, body: bytes, key: str, correlation_id: str, headers: dict[str, str | int]) -> None:
+    async def _send(
+        self, exchange: str, routing_key: str, body: bytes, key: str, correlation_id: str, headers: dict[str, str | int]
+    ) -> None:
         await self._publisher.publish_bytes(
             body,
             exchange=exchange,
-            routing_key=routing_key,
+            routing_key=self._queue.name,
             message_type=key,
             message_id=str(new_id()),
             correlation_id=correlation_id,

@@ -1,7 +1,7 @@
 """The relay: publishes what the outbox holds, in envelopes with confirms in flight, and marks it sent.
 
 Woken in-process right after a commit, by NOTIFY for commits of other processes, and by a sweep as the safety net. It holds leases on lanes,
-so that two relays never publish one account's rows at the same time; a lease that ends with its holder (killed, hung) is taken over. A crash
+so that two relays never publish one account's rows at the same time; a lease whose holder was killed or hangs is taken over. A crash
 between publishing and marking publishes again: every consumer of ours removes duplicates.
 """
 
@@ -147,7 +147,9 @@ class Relay:
 
     async def _release(self) -> None:
         async with connection(self._pool) as db:
-            await db.execute(f"update {self._schema}.outbox_lanes set leased_by = null, leased_until = null where leased_by = $1", self._name)  # noqa: S608
+            await db.execute(
+                f"update {self._schema}.outbox_lanes set leased_by = null, leased_until = null where leased_by = $1", self._name
+            )  # noqa: S608
 
     async def _send_some(self, lanes: Sequence[int]) -> bool:
         """Sends one batch of the oldest rows of `lanes`; False when there was none."""

@@ -46,7 +46,7 @@ def make_broker(url: str, *, app_id: str, name: str, heartbeat_seconds: int = 5)
 
 
 def serve(queue: Queue, publisher: Publisher) -> tuple[RabbitRouter, RabbitSubscriber]:
-    """The router to include in the broker, and the subscriber of `queue`: decorate a function a message with `@subscriber(filter=of(Type))`."""
+    """The router to include in the broker, and the subscriber of `queue`: a function a message, `@subscriber(filter=of(Type))`."""
     assert queue.sort in ("work", "query")
     failed = FailedMessages(publisher, queue)
 
@@ -104,9 +104,7 @@ class _Settle(BaseMiddleware[Any, AbstractIncomingMessage]):
             error = Permanent(f"cannot be read: {describe(error)}")
         key, history, correlation_id = message.type or "", History.of(message.headers), message.correlation_id or ""
         if is_outage(error):
-            await self._failed.wait_out(
-                message.body, key=key, correlation_id=correlation_id, history=history, reason=describe(error)
-            )
+            await self._failed.wait_out(message.body, key=key, correlation_id=correlation_id, history=history, reason=describe(error))
         else:
             log.error("message failed", queue=self._queue.name, type=key, error=describe(error), exc_info=error)
             await self._failed.retry_or_bury(message.body, key=key, correlation_id=correlation_id, history=history, error=error)

@@ -130,7 +130,9 @@ def _print(figures: dict[str, Any]) -> None:
     print(f"CPU a credit, all servers  {figures['cpu_us_a_credit']:8.0f} us {figures['cpu_us_a_credit_by_process']}")
     print(f"  load generator besides   {figures['cpu_us_a_credit_load_generator']:8.0f} us")
     print(f"webhook to frame, full     {figures['saturated_p50_ms']:8.0f} ms p50")
-    print(f"webhook to frame, quiet    {low['to_frame_p50_ms']:8.1f} ms p50, {low['to_frame_p99_ms']:.1f} ms p99 at {low['per_second']:.0f}/s")
+    print(
+        f"webhook to frame, quiet    {low['to_frame_p50_ms']:8.1f} ms p50, {low['to_frame_p99_ms']:.1f} ms p99 at {low['per_second']:.0f}/s"
+    )
     print(f"webhook to 2xx, quiet      {low['to_2xx_p50_ms']:8.1f} ms p50")
 
 

@@ -32,7 +32,8 @@ class Post:
 async def post_all(gateway_url: str, proofs: list[Proof], *, connections: int, per_second: float | None = None) -> list[Post]:
     """Posts every proof (as fast as they are answered, or at a pace), each to be answered 200; when, by time.perf_counter()."""
     host, port = urlsplit(gateway_url).hostname, urlsplit(gateway_url).port
-    assert host and port
+    assert host
+    assert port
     waiting = iter(enumerate(proofs))
     begun = time.perf_counter()
     posts: list[Post] = []

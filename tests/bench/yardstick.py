@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from deploy.local.distribution import postgres_binaries
+from deploy.local.postgres_files import find_programs
 
 _SCALE = 10
 
@@ -23,7 +23,7 @@ async def tpcb_per_second(admin_url: str, seconds: int) -> float:
 
 async def _pgbench(admin_url: str, *arguments: str) -> str:
     parts = urlsplit(admin_url)
-    program = Path(postgres_binaries()) / "pgbench"
+    program = find_programs(Path("no-data-yet")) / "pgbench"
     process = await asyncio.create_subprocess_exec(
         str(program),
         *arguments,

@@ -37,7 +37,9 @@ class Tally:
         return sum(self.completed.values())
 
 
-async def persist(person: Person, path: str, body: dict[str, object], wanted: int, tally: Tally, key: str | None = None) -> dict[str, object]:
+async def persist(
+    person: Person, path: str, body: dict[str, object], wanted: int, tally: Tally, key: str | None = None
+) -> dict[str, object]:
     """Asks as a patient client does: the same request with the same key, until it has the answer."""
     deadline = time.monotonic() + GIVE_UP_SECONDS
     while True:

@@ -63,7 +63,7 @@ class Person:
     async def top_up(self, amount: Any = 2000, currency: str = "rsd") -> dict[str, Any]:
         made = await self.deposit(amount, currency)
         response = await self.complete(made["session_id"], amount=amount)
-        assert response.status_code == 200 and response.json()["status"] == "completed", response.text
+        assert (response.status_code, response.json().get("status")) == (200, "completed"), response.text
         return made
 
     async def balance(self, currency: str = "rsd") -> dict[str, Any]:

@@ -27,9 +27,11 @@ async def test_a_top_up_reaches_the_balance_and_the_open_socket(student: Person)
     async with student.socket() as socket:
         snapshot = await socket.next("balance.snapshot")
         made = await student.deposit("2000.50")
-        assert made["status"] == "pending" and made["method"] == "mock"
+        assert made["status"] == "pending"
+        assert made["method"] == "mock"
         assert f"session_id={made['session_id']}" in made["payment_url"]
-        assert "amount=2000.50" in made["payment_url"] and "currency=rsd" in made["payment_url"]
+        assert "amount=2000.50" in made["payment_url"]
+        assert "currency=rsd" in made["payment_url"]
 
         done = await student.complete(made["session_id"], amount="2000.50")
         frame = await socket.next("balance.updated")
@@ -75,7 +77,8 @@ async def test_a_hundred_parallel_repeats_of_a_deposit_make_one_payment(student:
     assert {answer.status_code for answer in answers} == {201}
     assert len({answer.content for answer in answers}) == 1
     assert sum("Idempotent-Replayed" not in answer.headers for answer in answers) == 1
-    assert other_body.status_code == 422 and other_body.json()["code"] == "idempotency_key_reused"
+    assert other_body.status_code == 422
+    assert other_body.json()["code"] == "idempotency_key_reused"
 
 
 async def test_what_may_not_be_completed(student: Person, other: Person) -> None:
@@ -112,9 +115,7 @@ async def test_both_outcomes_at_once_end_in_one_of_them(student: Person) -> None
     before = await student.balance()
     made = await student.deposit(10)
 
-    answers = await asyncio.gather(
-        *(student.complete(made["session_id"], outcome=("success", "failure")[n % 2]) for n in range(50))
-    )
+    answers = await asyncio.gather(*(student.complete(made["session_id"], outcome=("success", "failure")[n % 2]) for n in range(50)))
 
     (status,) = {answer.json()["status"] for answer in answers if answer.status_code == 200}
     assert {answer.status_code for answer in answers} == {200, 409}
@@ -179,7 +180,8 @@ async def test_transactions_page_by_page_and_as_csv(other: Person) -> None:
     csv = await other.get("/balance/transactions.csv", currency="usd")
 
     assert [item["amount_minor"] for item in everything[:5]] == [500, 400, 300, 200, 100]
-    assert paged == everything and skipped == everything[1:3]
+    assert paged == everything
+    assert skipped == everything[1:3]
     assert everything[0]["balance_after_minor"] == (await other.balance("usd"))["available_minor"]
     assert csv.headers["content-type"].startswith("text/csv")
     assert len(csv.text.strip().splitlines()) == len(everything) + 1
@@ -209,4 +211,5 @@ async def test_the_machines_faces(two_notifiers: Stack, student: Person) -> None
         assert (await student.http.get(f"{url}/health/ready")).status_code == 200
         assert "purser_" in (await student.http.get(f"{url}/metrics")).text, service
         document = (await student.http.get(f"{url}/asyncapi.json")).json()
-        assert document["asyncapi"] == "3.0.0" and service in document["info"]["title"].lower()
+        assert document["asyncapi"] == "3.0.0"
+        assert service in document["info"]["title"].lower()

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import asyncpg
 
-from deploy.prepare import SERVICES, make_roles, database_urls
+from deploy.prepare import SERVICES, database_urls, make_roles
 from services.payments.handlers.deposits import Deposits
 from services.payments.handlers.mock_sessions import MockSessions
 from services.payments.handlers.settlement import Settlement
@@ -79,9 +79,7 @@ async def payments_world(
         await admin.close()
     pool = await postgres.create_pool(database_urls(database_url, SECRET).payments, size=10, application_name="test payments")
     try:
-        mock = MockProvider(
-            MockBook(pool), Keys((SECRET,)), base_url="http://localhost:8000", session_ttl_seconds=session_ttl_seconds
-        )
+        mock = MockProvider(MockBook(pool), Keys((SECRET,)), base_url="http://localhost:8000", session_ttl_seconds=session_ttl_seconds)
         providers = {"mock": mock}
         waiters: Waiters[UUID] = Waiters()
         relay: Any = QuietRelay()
@@ -97,7 +95,9 @@ async def payments_world(
         await postgres.close_pool(pool)
 
 
-def sameness(key: str | None = None, *, caller: str = "user:1", body: str = "body", operation: str = "POST /api/v1/balance/deposit") -> Idempotency:
+def sameness(
+    key: str | None = None, *, caller: str = "user:1", body: str = "body", operation: str = "POST /api/v1/balance/deposit"
+) -> Idempotency:
     return Idempotency(
         caller=caller,
         operation=operation,

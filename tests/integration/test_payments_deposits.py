@@ -46,7 +46,8 @@ async def test_the_key_decides_sameness_even_when_the_ids_differ(fresh_database_
         first = await world.deposits.create(deposit_command(idempotency=sameness("key-1")))
         second = await world.deposits.create(deposit_command(idempotency=sameness("key-1")))
 
-        assert second.replayed and second.answer == first.answer
+        assert second.replayed
+        assert second.answer == first.answer
         assert await world.rows("select count(*) as n from payments.payments") == [{"n": 1}]
 
 
@@ -55,7 +56,8 @@ async def test_the_same_key_with_another_body_is_refused(fresh_database_url: str
         await world.deposits.create(deposit_command(idempotency=sameness("key-1", body="2000")))
         reply = await world.deposits.create(deposit_command(idempotency=sameness("key-1", body="3000")))
 
-        assert isinstance(reply.answer, Refused) and reply.answer.code == "idempotency_key_reused"
+        assert isinstance(reply.answer, Refused)
+        assert reply.answer.code == "idempotency_key_reused"
 
 
 async def test_the_same_key_of_another_caller_is_another_key(fresh_database_url: str) -> None:
@@ -72,7 +74,9 @@ async def test_without_a_key_each_request_is_new(fresh_database_url: str) -> Non
 
 
 @pytest.mark.parametrize("key", [None, "key-1"])
-async def test_a_command_delivered_again_after_a_crash_goes_on(fresh_database_url: str, key: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_command_delivered_again_after_a_crash_goes_on(
+    fresh_database_url: str, key: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Killed between writing the payment down and the provider's answer: the broker delivers the same message again."""
     async with payments_world(fresh_database_url) as world:
         command = deposit_command(idempotency=sameness(key))
@@ -109,7 +113,8 @@ async def test_a_repeat_while_the_first_is_at_work_is_told_so(fresh_database_url
         repeat = await world.deposits.create(deposit_command(idempotency=sameness("key-1")))
         go_on.set()
 
-        assert isinstance(repeat.answer, Refused) and repeat.answer.code == "idempotency_key_in_use"
+        assert isinstance(repeat.answer, Refused)
+        assert repeat.answer.code == "idempotency_key_in_use"
         assert isinstance((await first).answer, DepositCreated)
 
 
@@ -134,10 +139,12 @@ async def test_a_command_past_its_deadline_is_refused_and_a_poller_learns_why(fr
 
         reply = await world.deposits.create(command)
 
-        assert isinstance(reply.answer, Refused) and reply.answer.code == "deadline_passed"
+        assert isinstance(reply.answer, Refused)
+        assert reply.answer.code == "deadline_passed"
         view = await world.views.payment(GetPayment(correlation_id="q", payment_id=str(command.payment_id), viewer_user_id="1"))
         assert isinstance(view, PaymentView)
-        assert view.status == "failed" and view.problem == reply.answer
+        assert view.status == "failed"
+        assert view.problem == reply.answer
 
 
 async def test_outside_production_the_mock_stands_in_for_a_known_method(fresh_database_url: str) -> None:
@@ -156,7 +163,8 @@ async def test_a_method_that_is_off_is_refused_with_the_list(fresh_database_url:
         assert first.answer.code == "method_not_available"
         assert first.answer.errors[0].loc == ("body", "method")
         assert "mock" in first.answer.errors[0].msg
-        assert again.replayed and again.answer == first.answer, "the first answer, with the first request's id"
+        assert again.replayed
+        assert again.answer == first.answer, "the first answer, with the first request's id"
 
 
 async def test_nobody_else_sees_the_payment_but_an_admin(fresh_database_url: str) -> None:

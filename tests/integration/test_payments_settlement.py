@@ -20,7 +20,9 @@ from tests.integration.payments_world import SECRET, PaymentsWorld, complete_com
 
 
 async def outbox_of(world: PaymentsWorld) -> list[PaymentCompleted]:
-    return [PaymentCompleted.model_validate_json(row["payload"]) for row in await world.rows("select payload from payments.outbox order by id")]
+    return [
+        PaymentCompleted.model_validate_json(row["payload"]) for row in await world.rows("select payload from payments.outbox order by id")
+    ]
 
 
 async def status_of(world: PaymentsWorld, payment_id: UUID) -> str:
@@ -28,7 +30,9 @@ async def status_of(world: PaymentsWorld, payment_id: UUID) -> str:
     return str(row["status"])
 
 
-def event(session_id: UUID, *, kind: str = "session.paid", charge: str = "ch_other", amount_minor: int = 200_000, currency: str = "rsd") -> ProviderEventReceived:
+def event(
+    session_id: UUID, *, kind: str = "session.paid", charge: str = "ch_other", amount_minor: int = 200_000, currency: str = "rsd"
+) -> ProviderEventReceived:
     """An authentic event of the mock with any content, as only its own mistakes could send."""
     body = orjson.dumps(
         {
@@ -100,7 +104,9 @@ async def test_what_may_not_be_completed(fresh_database_url: str) -> None:
         assert await refusal(world, new_id()) == "session_not_found"
         assert await refusal(world, "not-an-id") == "session_not_found"
         assert await refusal(world, created.session_id, deadline=utc_now() - timedelta(seconds=1)) == "deadline_passed"
-        assert isinstance((await world.mock_sessions.complete(complete_command(created.session_id, amount="2000"))).answer, MockSessionDecided)
+        assert isinstance(
+            (await world.mock_sessions.complete(complete_command(created.session_id, amount="2000"))).answer, MockSessionDecided
+        )
         assert await refusal(world, created.session_id, outcome="failure") == "session_final"
 
 
@@ -113,7 +119,8 @@ async def test_an_expired_session_cannot_be_completed(fresh_database_url: str) -
 
         assert await refusal(world, created.session_id) == "session_final"
         view = await world.views.payment(GetPayment(correlation_id="q", payment_id=str(created.payment_id), viewer_user_id="1"))
-        assert isinstance(view, PaymentView) and view.status == "expired"
+        assert isinstance(view, PaymentView)
+        assert view.status == "expired"
 
 
 async def test_a_completion_repeated_under_its_key_gives_the_same_event_freshly_signed(fresh_database_url: str) -> None:
@@ -126,9 +133,12 @@ async def test_a_completion_repeated_under_its_key_gives_the_same_event_freshly_
             complete_command(created.session_id, idempotency=key.model_copy(update={"fingerprint": "0" * 64}))
         )
 
-        assert isinstance(first.answer, MockSessionDecided) and isinstance(again.answer, MockSessionDecided)
-        assert again.replayed and again.answer.event.body == first.answer.event.body
-        assert isinstance(other.answer, Refused) and other.answer.code == "idempotency_key_reused"
+        assert isinstance(first.answer, MockSessionDecided)
+        assert isinstance(again.answer, MockSessionDecided)
+        assert again.replayed
+        assert again.answer.event.body == first.answer.event.body
+        assert isinstance(other.answer, Refused)
+        assert other.answer.code == "idempotency_key_reused"
         await world.settlement.handle([received(first.answer), received(again.answer)])
         assert len(await outbox_of(world)) == 1
 

@@ -1,10 +1,9 @@
-"""Completing a session of the mock: owner, amount and state are checked, the outcome is decided once, and its signed event is handed out."""
+"""Completing a session of the mock: owner, amount and state are checked, the outcome decided once, its signed event handed out."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-
 from uuid import UUID
 
 import structlog
@@ -123,5 +122,3 @@ def _uuid(text: str) -> UUID | None:
         return UUID(text)
     except ValueError:
         return None
-
-

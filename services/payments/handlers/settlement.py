@@ -121,7 +121,8 @@ def _stored(read: _Read, payments: Mapping[UUID, Payment]) -> StoredEvent:
 
 
 def _completed(payment: Payment, correlation_id: str) -> PaymentCompleted:
-    assert payment.credit_reference is not None and payment.completed_at is not None
+    assert payment.credit_reference is not None
+    assert payment.completed_at is not None
     return PaymentCompleted(
         correlation_id=correlation_id,
         payment_id=payment.payment_id,

@@ -77,9 +77,10 @@ class MockProvider:
 
     def signed_event(self, session: MockSession) -> SignedEvent:
         """The event that tells the session's outcome, signed now; always the same event and body for one session."""
-        assert session.outcome is not None and session.event_id is not None and session.decided_at is not None
+        assert session.outcome is not None
+        assert session.event_id is not None
+        assert session.decided_at is not None
         return sign(session.event_id, event_body(session), self._keys)
-
 
     def sign_again(self, event: SignedEvent) -> SignedEvent:
         """The same event with a signature of now: an old one would be refused as stale."""
