@@ -55,13 +55,7 @@ def _channel(route: Route) -> dict[str, Any]:
         "address": route.key,
         "description": f"Exchange {exchange.name}, routing key {route.key}, to {', '.join(queue.name for queue in route.queues)}.",
         "messages": {_id(route.key): {"$ref": f"#/components/messages/{_id(route.key)}"}},
-        "bindings": {
-            "amqp": {
-                "is": "routingKey",
-                "exchange": {"name": exchange.name, "type": exchange.kind, "durable": True},
-                "bindingVersion": "0.3.0",
-            }
-        },
+        "bindings": {"amqp": {"is": "routingKey", "exchange": described, "bindingVersion": "0.3.0"}},
     }
 
 

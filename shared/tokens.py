@@ -53,7 +53,9 @@ class TokenVerifier:
                 leeway=_LEEWAY_SECONDS,
                 options={"require": ["exp", "sub", "iss", "aud"]},
             )
-        except (jwt.PyJWTError, ValueError) as error:
+            # PyJWT takes any number, and text that int() takes, for an expiry; not all of them are a time.
+            expires_at = datetime.fromtimestamp(int(claims["exp"]), UTC)
+        except (jwt.PyJWTError, ValueError, OverflowError, OSError) as error:
             raise BadToken(type(error).__name__) from error
         subject = claims["sub"]
         if not isinstance(subject, str) or not 0 < len(subject) <= 64:
@@ -66,7 +68,7 @@ class TokenVerifier:
             roles=frozenset(r for r in roles if isinstance(r, str)) & ROLES,
             email=_text(claims.get("email")),
             locale=_text(claims.get("locale")),
-            expires_at=datetime.fromtimestamp(claims["exp"], UTC),
+            expires_at=expires_at,
         )
 
 

@@ -85,7 +85,7 @@ class FieldProblem(BaseModel):
 
 
 class Refused(Reply):
-    """A decision against the request; the gateway maps `code` to a status. `request_id` is the first request's, so that a replay is equal."""
+    """A decision against the request; gateway maps `code` to a status. `request_id` is the first request's, so that a replay is equal."""
 
     type: Literal["refused.v1"] = "refused.v1"
     code: str = Field(max_length=64, description="stable, snake_case")

@@ -83,7 +83,7 @@ class BalancesView(Reply):
 
 
 class OpenStream(Message):
-    """The notifier's snapshot question; `ticket_id` is used up by it (a unique insert), over all replicas. None: a Bearer token opened it."""
+    """The notifier's snapshot question; `ticket_id` is used up by it (a unique insert), over all replicas. None: a token opened it."""
 
     type: Literal["open-stream.v1"] = "open-stream.v1"
     user_id: UserId

@@ -24,7 +24,7 @@ Service = Literal["gateway", "payments", "wallet", "notifier"]
 Arguments = dict[str, str | int]
 
 DELIVERY_LIMIT: Final = 50
-"""How often the broker hands a message out again. High, because a killed consumer's whole prefetch counts; our own attempts decide first."""
+"""How often the broker hands a message out again. High, since a killed consumer's whole prefetch counts; our own attempts decide first."""
 
 MAX_ATTEMPTS: Final = 8
 """Failures of a message's own (never an outage) before it is a dead letter."""

@@ -95,9 +95,8 @@ class FailedMessages:
             "message is a dead letter", queue=self._queue.name, reason=reason, attempts=headers[ATTEMPTS], correlation_id=correlation_id
         )
 
-    async def _send(
-        self, exchange: str, routing_key: str, body: bytes, key: str, correlation_id: str, headers: dict[str, str | int]
-    ) -> None:
+    async def _send(self, exchange: str, body: bytes, key: str, correlation_id: str, headers: dict[str, str | int]) -> None:
+        # The queue's name is the routing key of both: it picks the dead-letter queue, and brings a delayed message home.
         await self._publisher.publish_bytes(
             body,
             exchange=exchange,

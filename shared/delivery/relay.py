@@ -147,9 +147,8 @@ class Relay:
 
     async def _release(self) -> None:
         async with connection(self._pool) as db:
-            await db.execute(
-                f"update {self._schema}.outbox_lanes set leased_by = null, leased_until = null where leased_by = $1", self._name
-            )  # noqa: S608
+            statement = f"update {self._schema}.outbox_lanes set leased_by = null, leased_until = null where leased_by = $1"  # noqa: S608
+            await db.execute(statement, self._name)
 
     async def _send_some(self, lanes: Sequence[int]) -> bool:
         """Sends one batch of the oldest rows of `lanes`; False when there was none."""
