@@ -66,12 +66,10 @@ def test_a_cursor_is_read_back_as_it_was_given_out() -> None:
     assert decode_cursor(encode_cursor(versions)) == versions
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["", "x", "💶", "AAAA", "e30", *(base64.urlsafe_b64encode(t.encode()).decode() for t in (
-        "[]", '"rsd"', '{"rsd":0}', '{"rsd":true}', '{"rsd":1.5}', '{"rsd":"1"}', '{"RSD":1}', '{"rs":1}', '{"rsd":9223372036854775808}', '{"rsd":NaN}',
-    ))],
-)  # fmt: skip
+NO_CURSORS = ("[]", '"rsd"', '{"rsd":0}', '{"rsd":true}', '{"rsd":1.5}', '{"rsd":"1"}', '{"RSD":1}', '{"rs":1}', f'{{"rsd":{2**63}}}')
+
+
+@pytest.mark.parametrize("text", ["", "x", "💶", "AAAA", "e30", *(base64.urlsafe_b64encode(text.encode()).decode() for text in NO_CURSORS)])
 def test_anything_else_is_no_cursor(text: str) -> None:
     with pytest.raises(MalformedCursor):
         decode_cursor(text)
