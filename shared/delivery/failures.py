@@ -66,9 +66,7 @@ class FailedMessages:
             await self.bury(body, key=key, correlation_id=correlation_id, history=history, reason=describe(error))
             return
         delay = DELAYS_SECONDS[min(attempts - 1, len(DELAYS_SECONDS) - 1)]
-        await self._send(
-            delay_exchange(delay).name, self._queue.name, body, key, correlation_id, _headers(history, attempts, describe(error))
-        )
+        await self._send(delay_exchange(delay).name, body, key, correlation_id, _headers(history, attempts, describe(error)))
         RETRIED.labels(self._queue.name, "no").inc()
         log.warning(
             "message will be tried again",
@@ -82,9 +80,7 @@ class FailedMessages:
     async def wait_out(self, body: bytes, *, key: str, correlation_id: str, history: History, reason: str) -> None:
         """Later again without counting an attempt: something that the message needs is down."""
         delay = DELAYS_SECONDS[1]
-        await self._send(
-            delay_exchange(delay).name, self._queue.name, body, key, correlation_id, _headers(history, history.attempts, reason)
-        )
+        await self._send(delay_exchange(delay).name, body, key, correlation_id, _headers(history, history.attempts, reason))
         RETRIED.labels(self._queue.name, "yes").inc()
 
     async def bury(self, body: bytes, *, key: str, correlation_id: str, history: History, reason: str) -> None:
