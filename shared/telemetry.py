@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 from collections.abc import Mapping, MutableMapping
@@ -14,6 +15,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 METRICS_CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 
 _SECRET_WORDS: Final = ("password", "secret", "token", "authorization", "cookie", "signature", "ticket")
+_DEPTH_MAX: Final = 6
 
 
 def configure_logging(service: str, level: str = "INFO") -> None:
@@ -39,7 +41,7 @@ def configure_logging(service: str, level: str = "INFO") -> None:
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
-                structlog.processors.JSONRenderer(serializer=lambda event, **_: orjson.dumps(event, default=str).decode()),
+                structlog.processors.JSONRenderer(serializer=lambda event, **_: _dumps(event).decode()),
             ],
         )
     )
@@ -54,7 +56,19 @@ def metrics_text() -> bytes:
 
 
 def _dumps(event: Mapping[str, Any], **_: Any) -> bytes:
-    return orjson.dumps(event, default=str)
+    try:
+        return orjson.dumps(event, default=str)
+    except TypeError:
+        # Lone surrogates, huge integers, keys that are no text: a log line must not fail the work that it tells of.
+        return json.dumps(_sayable(event, _DEPTH_MAX)).encode()
+
+
+def _sayable(value: Any, depth: int) -> Any:
+    if isinstance(value, Mapping) and depth:
+        return {str(name): _sayable(inner, depth - 1) for name, inner in value.items()}
+    if isinstance(value, (list, tuple)) and depth:
+        return [_sayable(inner, depth - 1) for inner in value]
+    return value if isinstance(value, (str, int, bool, type(None))) else str(value)
 
 
 def _named(service: str) -> Any:
@@ -66,7 +80,16 @@ def _named(service: str) -> Any:
 
 
 def _mask(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    for name in event:
-        if any(word in name.lower() for word in _SECRET_WORDS):
-            event[name] = "***"
+    for name, value in event.items():
+        event[name] = _masked(name, value, _DEPTH_MAX)
     return event
+
+
+def _masked(name: Any, value: Any, depth: int) -> Any:
+    if isinstance(name, str) and any(word in name.lower() for word in _SECRET_WORDS):
+        return "***"
+    if depth and isinstance(value, dict):
+        return {inner_name: _masked(inner_name, inner, depth - 1) for inner_name, inner in value.items()}
+    if depth and isinstance(value, (list, tuple)):
+        return [_masked("", inner, depth - 1) for inner in value]
+    return value
