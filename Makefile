@@ -29,7 +29,7 @@ test-all: $(STAMP) ## all tests
 	@$(PYTHON_RUN) pytest -q $(ARGS)
 
 check: $(STAMP) ## format, lint, strict types, layers, lock files
-	@echo "check: format" && $(BIN)/ruff format --quiet --check .
+	@echo "check: format" && $(BIN)/ruff format --quiet --check --output-format concise .
 	@echo "check: lint" && $(BIN)/ruff check --quiet .
 	@echo "check: types" && $(PYTHON_RUN) mypy --no-error-summary
 	@echo "check: layers" && $(BIN)/lint-imports --no-logo >.venv/layers.log 2>&1 || { cat .venv/layers.log; exit 1; }
