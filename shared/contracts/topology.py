@@ -32,6 +32,9 @@ MAX_ATTEMPTS: Final = 8
 ENVELOPE_EVENTS: Final = 100
 """Most events of one route in one message."""
 
+ENVELOPE_BYTES: Final = 2_000_000
+"""Most bytes of a message with several events: a hundred of the largest webhooks would be more than RabbitMQ 4 takes (16 MiB)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Exchange:

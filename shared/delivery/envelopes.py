@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -10,7 +10,7 @@ import orjson
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from shared.contracts.base import Message
-from shared.contracts.topology import ENVELOPE_EVENTS
+from shared.contracts.topology import ENVELOPE_BYTES, ENVELOPE_EVENTS
 from shared.delivery.errors import Permanent
 
 Event = TypeVar("Event", bound=Message)
@@ -21,6 +21,17 @@ def pack(key: str, events: Sequence[bytes]) -> bytes:
     if not 1 <= len(events) <= ENVELOPE_EVENTS:
         raise ValueError(f"an envelope holds 1 to {ENVELOPE_EVENTS} events, not {len(events)}")
     return b'{"type":"' + key.encode() + b'","events":[' + b",".join(events) + b"]}"
+
+
+def count_that_fits(sizes_bytes: Iterable[int]) -> int:
+    """How many of the next events share an envelope: ENVELOPE_EVENTS at most, ENVELOPE_BYTES unless one event alone has more."""
+    count = total = 0
+    for size in sizes_bytes:
+        total += size
+        if count == ENVELOPE_EVENTS or (count and total > ENVELOPE_BYTES):
+            break
+        count += 1
+    return count
 
 
 @dataclass(frozen=True, slots=True)

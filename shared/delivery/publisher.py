@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
 import structlog
@@ -19,9 +20,9 @@ from aio_pika.exceptions import CONNECTION_EXCEPTIONS, PublishError
 from aio_pika.exceptions import DeliveryError as AmqpDeliveryError
 
 from shared.contracts.base import Message, new_id, utc_now
-from shared.contracts.topology import ENVELOPE_EVENTS, Exchange, Route, route_of
+from shared.contracts.topology import Exchange, Route, route_of
 from shared.delivery.broker import BrokerLink
-from shared.delivery.envelopes import pack
+from shared.delivery.envelopes import count_that_fits, pack
 from shared.delivery.errors import BrokerUnavailable, Busy, NotConfirmed, Unroutable
 
 log = structlog.get_logger(__name__)
@@ -112,31 +113,43 @@ class Publisher:
             return self._channel
 
 
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    body: bytes
+    correlation_id: str
+    confirmed: asyncio.Future[None]
+
+
 class EnvelopePublisher(Generic[Event]):
     """Events of concurrent callers travel together: an envelope leaves at once while fewer than `in_flight` are unconfirmed, and fills
     up with what arrives meanwhile otherwise. So a lone event never waits, and a busy road sends full envelopes."""
 
-    def __init__(self, publisher: Publisher, route: Route, *, in_flight: int = 2, max_waiting: int = 5_000) -> None:
+    def __init__(
+        self, publisher: Publisher, route: Route, *, in_flight: int = 2, max_waiting: int = 5_000, max_waiting_bytes: int = 64_000_000
+    ) -> None:
         assert route.bulk
         self._publisher = publisher
         self._route = route
         self._in_flight_limit = in_flight
         self._max_waiting = max_waiting
-        self._waiting: deque[tuple[Event, asyncio.Future[None]]] = deque()
+        self._max_waiting_bytes = max_waiting_bytes
+        self._waiting: deque[_Waiting] = deque()
+        self._waiting_bytes = 0
         self._sending: set[asyncio.Task[None]] = set()
         self._scheduled = False
 
     async def submit(self, event: Event) -> None:
         """Returns when the envelope that carries `event` is confirmed; Busy when too many wait, else what publishing raised."""
-        if len(self._waiting) >= self._max_waiting:
+        if len(self._waiting) >= self._max_waiting or self._waiting_bytes >= self._max_waiting_bytes:
             raise Busy("too many events wait to be published")
         loop = asyncio.get_running_loop()
-        confirmed: asyncio.Future[None] = loop.create_future()
-        self._waiting.append((event, confirmed))
+        waiting = _Waiting(event.model_dump_json().encode(), event.correlation_id, loop.create_future())
+        self._waiting.append(waiting)
+        self._waiting_bytes += len(waiting.body)
         if not self._scheduled:
             self._scheduled = True
             loop.call_soon(self._send_waiting)
-        await confirmed
+        await waiting.confirmed
 
     async def drain(self) -> None:
         """Waits until everything handed in has been confirmed or has failed."""
@@ -147,7 +160,8 @@ class EnvelopePublisher(Generic[Event]):
     def _send_waiting(self) -> None:
         self._scheduled = False
         while self._waiting and len(self._sending) < self._in_flight_limit:
-            batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), ENVELOPE_EVENTS))]
+            batch = [self._waiting.popleft() for _ in range(count_that_fits(len(waiting.body) for waiting in self._waiting))]
+            self._waiting_bytes -= sum(len(waiting.body) for waiting in batch)
             task = asyncio.create_task(self._send(batch))
             self._sending.add(task)
             task.add_done_callback(self._sent)
@@ -156,30 +170,38 @@ class EnvelopePublisher(Generic[Event]):
         self._sending.discard(task)
         self._send_waiting()
 
-    async def _send(self, batch: list[tuple[Event, asyncio.Future[None]]]) -> None:
+    async def _send(self, batch: list[_Waiting]) -> None:
         error: BaseException | None = None
         try:
-            await publish_envelope(self._publisher, self._route.exchange, self._route.key, [event for event, _ in batch])
+            await _publish_packed(
+                self._publisher, self._route.exchange, self._route.key, [waiting.body for waiting in batch], batch[0].correlation_id
+            )
         except BaseException as raised:
             error = raised
-        for _, confirmed in batch:
-            if confirmed.done():
+        for waiting in batch:
+            if waiting.confirmed.done():
                 continue
             if error is None:
-                confirmed.set_result(None)
+                waiting.confirmed.set_result(None)
             else:
-                confirmed.set_exception(error if isinstance(error, Exception) else NotConfirmed("stopped"))
+                waiting.confirmed.set_exception(error if isinstance(error, Exception) else NotConfirmed("stopped"))
 
 
 async def publish_envelope(publisher: Publisher, exchange: Exchange, key: str, events: list[Event]) -> None:
     """`events` (1..ENVELOPE_EVENTS of one route) as one message."""
+    bodies = [event.model_dump_json().encode() for event in events]
+    await _publish_packed(publisher, exchange, key, bodies, events[0].correlation_id)
+
+
+async def _publish_packed(publisher: Publisher, exchange: Exchange, key: str, bodies: list[bytes], correlation_id: str) -> None:
     await publisher.publish_bytes(
-        pack(key, [event.model_dump_json().encode() for event in events]),
+        pack(key, bodies),
         exchange=exchange.name,
         routing_key=key,
         message_type=key,
         message_id=str(new_id()),
-        correlation_id=events[0].correlation_id if len(events) == 1 else "",
+        # Several events have several: each carries its own inside.
+        correlation_id=correlation_id if len(bodies) == 1 else "",
     )
 
 
