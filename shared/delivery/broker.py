@@ -88,7 +88,7 @@ class BrokerLink:
             restoring = asyncio.create_task(self._tell_restored()) if connected_before else None
             connected_before = True
             try:
-                await connection.closed()
+                await _lost(connection)
             finally:
                 self._up.clear()
                 self._connection = None
@@ -119,6 +119,14 @@ class BrokerLink:
                 await callback()
             except Exception:
                 log.exception("work after the broker's return failed", link=self._name)
+
+
+async def _lost(connection: AbstractConnection) -> None:
+    """Returns when the connection has gone, however it went: its own closed() only ever tells of our close (aio-pika 10.2)."""
+    lost = asyncio.Event()
+    connection.close_callbacks.add(lambda *_: lost.set())
+    if connection.connected.is_set():  # else it went before we listened
+        await lost.wait()
 
 
 async def _close(connection: AbstractConnection) -> None:
