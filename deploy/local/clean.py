@@ -3,7 +3,7 @@
 import sys
 from contextlib import ExitStack
 
-from deploy.local.checkout import DEMO, LOCAL, only_one
+from deploy.local.checkout import CACHE, DEMO, LOCAL, only_one
 from deploy.local.errors import LocalError
 from deploy.local.places import forget_folder
 
@@ -18,6 +18,8 @@ def main() -> None:
             locks.enter_context(only_one(DEMO, "The demo"))
             for folder in (LOCAL, DEMO):
                 forget_folder(folder / "postgres" / "server")
+                forget_folder(folder / "rabbitmq" / "node")
+            forget_folder(CACHE / "programs")
     except LocalError as error:
         print(f"clean: {error}", file=sys.stderr)
         raise SystemExit(1) from None

@@ -76,8 +76,9 @@ async def _until_told(work: Any) -> None:
 
 
 async def _demo(story: Story) -> None:
-    for name in ("logs", "postgres", "rabbitmq"):  # each demo starts from nothing
-        forget_folder(DEMO / name / "server")
+    forget_folder(DEMO / "postgres" / "server")  # each demo starts from nothing
+    forget_folder(DEMO / "rabbitmq" / "node")
+    for name in ("logs", "postgres", "rabbitmq"):
         shutil.rmtree(DEMO / name, ignore_errors=True)
     given = read_settings()
     servers: dict[str, str] = {name: given[name] for name in ("DATABASE_URL", "AMQP_URL") if name in given}
@@ -191,7 +192,7 @@ async def _verify(stack: Stack) -> str:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "deploy.verify"),
         cwd=PROJECT,
-        env={**os.environ, "VERIFIER_DATABASE_URL": stack.database_urls.verifier},
+        env={**os.environ, "VERIFIER_DATABASE_URL": stack.database_urls.verifier, "AMQP_URL": stack.amqp_url},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

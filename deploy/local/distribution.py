@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.local.errors import LocalError
+from deploy.local.places import usable_folder
 
 _PACKAGES = (
     "rabbitmq-server",
@@ -45,7 +46,7 @@ async def find_rabbitmq(cache: Path, say: Say) -> RabbitmqPrograms:
     if installed:
         return installed
     cache.mkdir(parents=True, exist_ok=True)
-    folder = cache.resolve() / "rabbitmq"
+    folder = usable_folder(cache.resolve() / "programs", None, plain=True) / "rabbitmq"
     async with _only_one(cache / "rabbitmq.lock"):
         if not folder.is_dir():
             await _unpack(folder, say)

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pwd
+import re
 import secrets
 import shutil
 import stat
@@ -41,11 +42,18 @@ def can_reach(path: Path, user: User | None) -> bool:
     return all(_may_pass(folder, user) for folder in (resolved, *resolved.parents) if folder.is_dir())
 
 
-def reachable_folder(folder: Path, user: User | None) -> Path:
-    """The folder, made for the user; or, where the user cannot reach it, a folder elsewhere that `<folder>.location` names."""
-    if user is None or can_reach(folder.parent, user):
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        _give(folder, user)
+def has_plain_path(folder: Path) -> bool:
+    """True if shell scripts that do not quote, as RabbitMQ's and Erlang's, can work in the folder."""
+    return re.fullmatch(r"[\w./@%+,:-]+", str(folder.absolute()), flags=re.ASCII) is not None
+
+
+def usable_folder(folder: Path, user: User | None, *, plain: bool = False) -> Path:
+    """The folder, made for the user; or, where the user cannot reach it or (`plain`) its path has spaces and the like, a folder
+    elsewhere that `<folder>.location` names."""
+    if can_reach(folder.parent, user) and (has_plain_path(folder) or not plain):
+        if not folder.is_dir():
+            folder.mkdir(parents=True, mode=0o700)
+            _give(folder, user)
         return folder
     pointer = folder.with_name(folder.name + ".location")
     with contextlib.suppress(OSError):
@@ -64,7 +72,7 @@ def reachable_folder(folder: Path, user: User | None) -> Path:
 
 
 def forget_folder(folder: Path) -> None:
-    """Deletes what `reachable_folder` made, wherever it lies."""
+    """Deletes what `usable_folder` made, wherever it lies."""
     pointer = folder.with_name(folder.name + ".location")
     with contextlib.suppress(OSError):
         elsewhere = Path(pointer.read_text().strip())

@@ -9,7 +9,7 @@ from pathlib import Path
 import asyncpg
 
 from deploy.local.errors import LocalError
-from deploy.local.places import forget_folder, kept_secret, reachable_folder, server_user
+from deploy.local.places import forget_folder, kept_secret, server_user, usable_folder
 from deploy.local.ports import known_ports, remembered_ports
 from deploy.local.postgres_files import SUPERUSER, environment, find_programs, make_data, reachable_programs
 from deploy.local.processes import Child, Command, Echo
@@ -100,7 +100,7 @@ class PostgresServer:
         await asyncio.to_thread(shutil.rmtree, self.directory, True)
 
     async def _command(self) -> Command:
-        home = await asyncio.to_thread(reachable_folder, self.directory / "server", self._user)
+        home = await asyncio.to_thread(usable_folder, self.directory / "server", self._user)
         data = home / "data"
         programs = await asyncio.to_thread(find_programs, data)
         programs = await asyncio.to_thread(reachable_programs, programs, home, self._user)

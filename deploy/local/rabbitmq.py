@@ -15,8 +15,8 @@ import httpx
 
 from deploy.local.distribution import RabbitmqPrograms, Say, find_rabbitmq
 from deploy.local.errors import LocalError
-from deploy.local.places import kept_secret
-from deploy.local.ports import is_free, remembered_ports
+from deploy.local.places import forget_folder, kept_secret, usable_folder
+from deploy.local.ports import is_free, known_ports, remembered_ports
 from deploy.local.processes import Child, Command, Echo
 
 USER = "purser"
@@ -49,6 +49,11 @@ class RabbitmqServer:
     def password(self) -> str:
         """The only user's password, made on first use."""
         return kept_secret(self.directory / "password")
+
+    @property
+    def home(self) -> Path:
+        """Where the node keeps its data and its own logs."""
+        return usable_folder(self.directory / "node", None, plain=True)
 
     @property
     def amqp_url(self) -> str:
@@ -90,6 +95,10 @@ class RabbitmqServer:
             await self._stop_epmd()
             self.ports = {}
 
+    def attach(self) -> None:
+        """Takes the addresses of a node that another process of ours runs from this folder."""
+        self.ports = known_ports(self.directory / "ports.json")
+
     def running_child(self) -> Child:
         """The node's process of the last start."""
         if self.child is None:
@@ -117,6 +126,7 @@ class RabbitmqServer:
         """Kills the node and deletes all that it kept."""
         await self.kill()
         await self._stop_epmd()
+        await asyncio.to_thread(forget_folder, self.directory / "node")
         await asyncio.to_thread(shutil.rmtree, self.directory, True)
 
     async def add_vhost(self, name: str) -> str:
@@ -152,7 +162,7 @@ class RabbitmqServer:
             Command(
                 name="epmd",
                 arguments=(str(programs.erlang / "epmd"), "-port", str(port), "-address", "127.0.0.1"),
-                directory=self.directory,
+                directory=self.home,
                 log_file=self.directory / "epmd.log",
                 environment=self._environment(programs),
                 stop_seconds=2.0,
@@ -179,7 +189,7 @@ class RabbitmqServer:
         return Command(
             name="rabbitmq",
             arguments=(str(programs.scripts / "rabbitmq-server"),),
-            directory=self.directory,
+            directory=self.home,
             log_file=self.log_file,
             environment=self._environment(programs),
             stop_seconds=_STOP_SECONDS,
@@ -187,7 +197,7 @@ class RabbitmqServer:
 
     def _environment(self, programs: RabbitmqPrograms) -> dict[str, str]:
         """Every place and port is named, so that nothing of the system's own RabbitMQ is read, written or met."""
-        home = self.directory
+        home = self.home
         return {
             "PATH": f"{programs.erlang}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:{os.environ.get('PATH', '')}",
             "LANG": "C.UTF-8",
@@ -214,7 +224,7 @@ class RabbitmqServer:
         }
 
     def _write_files(self) -> None:
-        home = self.directory
+        home = self.home
         for folder in ("data", "log", "conf.d", "generated", "schema"):
             (home / folder).mkdir(exist_ok=True)
         (home / "empty.conf").touch()

@@ -8,10 +8,11 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 
-from deploy.local.checkout import LOCAL, only_one, read_settings
+from deploy.local.checkout import CACHE, LOCAL, only_one, read_settings
 from deploy.local.errors import LocalError
 from deploy.local.places import kept_secret
 from deploy.local.postgres import PostgresServer
+from deploy.local.rabbitmq import RabbitmqServer
 from deploy.local.services import PROJECT
 from deploy.prepare import database_urls
 
@@ -34,11 +35,11 @@ def main() -> None:
 
 
 async def _verify() -> int:
-    async with _verifier_url() as url:
+    async with _logins() as logins:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "deploy.verify"),
             cwd=PROJECT,
-            env={**os.environ, "VERIFIER_DATABASE_URL": url},
+            env={**os.environ, **logins},
             stdin=subprocess.DEVNULL,
         )
         try:
@@ -52,15 +53,15 @@ async def _verify() -> int:
 
 
 @asynccontextmanager
-async def _verifier_url() -> AsyncIterator[str]:
-    """The read-only login to the book; our own PostgreSQL is started for the while if `make run` is not up."""
+async def _logins() -> AsyncIterator[dict[str, str]]:
+    """The read-only login to the book, and the broker's where one runs; our own PostgreSQL is started for the while if `make run` is not up."""
     settings = read_settings()
     if "VERIFIER_DATABASE_URL" in settings:
-        yield settings["VERIFIER_DATABASE_URL"]
+        yield {}
         return
     secret = settings.get("SECRET_KEY") or kept_secret(LOCAL / "secret-key")
     if "DATABASE_URL" in settings:
-        yield database_urls(settings["DATABASE_URL"], secret).verifier
+        yield {"VERIFIER_DATABASE_URL": database_urls(settings["DATABASE_URL"], secret).verifier}
         return
     server = PostgresServer(LOCAL / "postgres", logs=LOCAL / "logs")
     if not server.directory.exists():
@@ -68,13 +69,18 @@ async def _verifier_url() -> AsyncIterator[str]:
     with ExitStack() as lock:
         try:
             lock.enter_context(only_one(LOCAL, "Purser"))
-        except LocalError:  # `make run` is up, and so is its PostgreSQL
+        except LocalError:  # `make run` is up, and so are its servers
             server.attach()
-            yield database_urls(server.admin_url, secret).verifier
+            logins = {"VERIFIER_DATABASE_URL": database_urls(server.admin_url, secret).verifier}
+            if "AMQP_URL" not in settings:
+                rabbitmq = RabbitmqServer(LOCAL / "rabbitmq", CACHE)
+                rabbitmq.attach()
+                logins["AMQP_URL"] = rabbitmq.amqp_url
+            yield logins
             return
         try:
             await server.start()
-            yield database_urls(server.admin_url, secret).verifier
+            yield {"VERIFIER_DATABASE_URL": database_urls(server.admin_url, secret).verifier}
         finally:
             await server.stop()
 

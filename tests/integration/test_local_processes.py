@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from deploy.local.errors import LocalError
-from deploy.local.places import can_reach, kept_secret
+from deploy.local.places import can_reach, forget_folder, has_plain_path, kept_secret, usable_folder
 from deploy.local.ports import free_port, is_free, remembered_ports
 from deploy.local.processes import Child, Command, User
 from deploy.local.services import PROJECT, require_free
@@ -189,3 +189,20 @@ def test_a_private_home_is_out_of_the_server_user_s_reach(tmp_path: Path) -> Non
     home.chmod(0o700)
     assert not can_reach(home / "project", stranger)
     assert can_reach(home / "project", None)
+
+
+def test_a_path_with_a_space_keeps_its_unquoting_servers_elsewhere(tmp_path: Path) -> None:
+    folder = tmp_path / "my projects" / ".local" / "node"
+    elsewhere = usable_folder(folder, None, plain=True)
+    try:
+        assert has_plain_path(elsewhere)
+        assert elsewhere.is_dir()
+        assert usable_folder(folder, None, plain=True) == elsewhere
+        copied = tmp_path / "copied projects" / ".local"
+        copied.mkdir(parents=True)
+        copied.joinpath("node.location").write_text(folder.with_name("node.location").read_text())
+        forget_folder(copied / "node")  # another checkout's data is not ours to delete
+        assert elsewhere.is_dir()
+    finally:
+        forget_folder(folder)
+    assert not elsewhere.exists()
