@@ -54,7 +54,7 @@ async def _verify() -> int:
 
 @asynccontextmanager
 async def _logins() -> AsyncIterator[dict[str, str]]:
-    """The read-only login to the book, and the broker's where one runs; our own PostgreSQL is started for the while if `make run` is not up."""
+    """The read-only login to the book, and the broker's where one runs; without `make run`, PostgreSQL is started for the while."""
     settings = read_settings()
     if "VERIFIER_DATABASE_URL" in settings:
         yield {}

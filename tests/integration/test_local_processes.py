@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from deploy.local.distribution import find_rabbitmq
 from deploy.local.errors import LocalError
 from deploy.local.places import can_reach, forget_folder, has_plain_path, kept_secret, usable_folder
 from deploy.local.ports import free_port, is_free, remembered_ports
@@ -206,3 +207,28 @@ def test_a_path_with_a_space_keeps_its_unquoting_servers_elsewhere(tmp_path: Pat
     finally:
         forget_folder(folder)
     assert not elsewhere.exists()
+
+
+def programs_on_path(folder: Path, *names: str) -> str:
+    folder.mkdir()
+    for name in names:
+        (folder / name).write_text("#!/bin/sh\n")
+        (folder / name).chmod(0o755)
+    return str(folder)
+
+
+async def test_an_installed_rabbitmq_is_used_and_none_is_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", programs_on_path(tmp_path / "bin", "erl", "rabbitmq-server", "rabbitmq-env"))
+    said: list[str] = []
+    found = await find_rabbitmq(tmp_path / "cache", said.append)
+    assert found.erlang == tmp_path / "bin"
+    assert (found.scripts / "rabbitmq-server").exists()
+    assert said == []
+    assert not (tmp_path / "cache").exists()
+
+
+async def test_without_rabbitmq_and_apt_one_line_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", programs_on_path(tmp_path / "bin"))
+    words = r"^RabbitMQ not found, and no apt-get to fetch it with: install rabbitmq-server .* or set AMQP_URL$"
+    with pytest.raises(LocalError, match=words):
+        await find_rabbitmq(tmp_path / "cache", lambda line: None)
