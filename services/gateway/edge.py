@@ -25,9 +25,9 @@ _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:=+/@-]{1,128}")
 _STATE: Final = "purser.request_id"
 _PREFLIGHT_SECONDS: Final = 600
 
-_REQUESTS: Final = Counter("gateway_requests_total", "HTTP requests answered", ("method", "route", "status"))
-_SECONDS: Final = Histogram("gateway_request_seconds", "From the request's head to the end of its answer", ("route",))
-_OPEN: Final = Gauge("gateway_requests_open", "HTTP requests being worked on")
+_REQUESTS: Final = Counter("purser_http_requests_total", "HTTP requests answered", ("method", "route", "status"))
+_SECONDS: Final = Histogram("purser_http_request_seconds", "From the request's head to the end of its answer", ("route",))
+_OPEN: Final = Gauge("purser_http_requests_open", "HTTP requests being worked on")
 
 _API_HEADERS: Final = [
     (b"x-content-type-options", b"nosniff"),

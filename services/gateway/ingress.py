@@ -16,7 +16,7 @@ from shared.contracts.payment_events import ProviderEventReceived
 from shared.delivery.publisher import EnvelopePublisher
 from shared.keys import Keys
 
-_EVENTS: Final = Counter("gateway_webhooks_total", "Provider events by what became of them at the edge", ("provider", "outcome"))
+_EVENTS: Final = Counter("purser_webhooks_total", "Provider events by what became of them at the edge", ("provider", "outcome"))
 
 Check = Callable[[RawHeaders, bytes, float], VerifiedEvent]
 """Verifies an event against the provider's keys at a time; SignatureError otherwise."""

@@ -1,10 +1,11 @@
-"""Starts the gateway: `python -m services.gateway.main`; the one place where its parts are made."""
+"""Builds the gateway and runs it: `python -m services.gateway.main`."""
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from functools import partial
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 
 from services.gateway.app import create_app
@@ -33,15 +34,31 @@ from shared.token_settings import build_verifier
 
 NAME: Final = "gateway"
 _STOP_SECONDS: Final = 8
-"""For the requests in hand; what is published by then must still be confirmed."""
+"""For the requests in hand; the last events must still be confirmed after."""
 
 
-def build(settings: GatewaySettings, link: BrokerLink) -> tuple[Parts, EnvelopePublisher[ProviderEventReceived]]:
-    """The gateway's parts around a link to the broker; JwksUnavailable when the token keys cannot be read."""
+@asynccontextmanager
+async def gateway(settings: GatewaySettings, listener: socket.socket) -> AsyncIterator[None]:
+    """Everything of the gateway, started in the order of its needs and stopped in the reverse: HTTP first, the connection last."""
+    async with AsyncExitStack() as stack:
+        link = BrokerLink(settings.amqp_url, name=f"{NAME} {socket.gethostname()}:{os.getpid()}")
+        stack.push_async_callback(link.close)
+        await link.start()
+        await declare_topology(link)
+        events = EnvelopePublisher[ProviderEventReceived](Publisher(link, app_id=NAME), route_of(ProviderEventReceived))
+        stack.push_async_callback(events.drain)
+        http = HttpServer(
+            create_app(_parts(settings, link, events)), listener, stop_seconds=_STOP_SECONDS, trusted_proxies=settings.trusted_proxies
+        )
+        await http.start()
+        stack.push_async_callback(http.stop)
+        yield
+
+
+def _parts(settings: GatewaySettings, link: BrokerLink, events: EnvelopePublisher[ProviderEventReceived]) -> Parts:
     keys = settings.keys
-    events = EnvelopePublisher[ProviderEventReceived](Publisher(link, app_id=NAME), route_of(ProviderEventReceived))
     limits = FailureLimit(settings.rate_limit_login_failures), FailureLimit(settings.rate_limit_login_failures_address)
-    parts = Parts(
+    return Parts(
         settings=settings,
         keys=keys,
         gate=Gate(build_verifier(settings), keys),
@@ -51,34 +68,16 @@ def build(settings: GatewaySettings, link: BrokerLink) -> tuple[Parts, EnvelopeP
         health=Health(NAME, {"broker": link.check}),
         directory=Directory(*limits) if settings.demo_login else None,
     )
-    return parts, events
-
-
-@asynccontextmanager
-async def gateway(settings: GatewaySettings) -> AsyncIterator[None]:
-    """The gateway from its first connection to its last answer."""
-    link = BrokerLink(settings.amqp_url, name=NAME)
-    try:
-        parts, events = build(settings, link)
-        listener = listen(settings.bind_host, settings.gateway_port, "GATEWAY_PORT")
-        await link.start()
-    except (BrokerUnavailable, JwksUnavailable) as error:
-        raise SystemExit(f"cannot start: {error}") from error
-    await declare_topology(link)
-    server = HttpServer(create_app(parts), listener, stop_seconds=_STOP_SECONDS, trusted_proxies=settings.trusted_proxies)
-    await server.start()
-    try:
-        yield
-    finally:
-        await server.stop()
-        await events.drain()
-        await link.close()
 
 
 def main() -> None:
     settings = load(GatewaySettings)
     configure_logging(NAME, settings.log_level)
-    run(partial(gateway, settings))
+    listener = listen(settings.bind_host, settings.gateway_port, "GATEWAY_PORT")
+    try:
+        run(lambda: gateway(settings, listener))
+    except (BrokerUnavailable, JwksUnavailable) as error:
+        raise SystemExit(f"cannot start: {error}") from error
 
 
 if __name__ == "__main__":
