@@ -14,7 +14,6 @@ from typing import Final
 import aio_pika
 import structlog
 from aio_pika.abc import AbstractConnection
-from aio_pika.exceptions import CONNECTION_EXCEPTIONS
 from yarl import URL
 
 from shared.delivery.errors import BrokerUnavailable
@@ -96,8 +95,7 @@ class BrokerLink:
                     restoring.cancel()
                 await _close(connection)
             log.warning("broker connection lost", link=self._name)
-            for callback in self._lost:
-                callback()
+            self._tell_lost()
 
     async def _connect(self) -> AbstractConnection:
         delay = 0.1
@@ -106,12 +104,20 @@ class BrokerLink:
             try:
                 async with asyncio.timeout(_CONNECT_TIMEOUT_SECONDS):
                     return await aio_pika.connect(self._url)
-            except (*CONNECTION_EXCEPTIONS, TimeoutError) as error:
+            except Exception as error:
+                # Whatever it is: this task is the only one that brings the connection back.
                 if not told:
                     log.warning("broker cannot be reached, trying again", link=self._name, error=type(error).__name__)
                     told = True
             await asyncio.sleep(delay * random.uniform(0.5, 1.0))
             delay = min(delay * 2, _BACKOFF_MAX_SECONDS)
+
+    def _tell_lost(self) -> None:
+        for callback in self._lost:
+            try:
+                callback()
+            except Exception:
+                log.exception("work after the broker's loss failed", link=self._name)
 
     async def _tell_restored(self) -> None:
         for callback in self._restored:
@@ -134,5 +140,5 @@ async def _close(connection: AbstractConnection) -> None:
     try:
         async with asyncio.timeout(_CLOSE_TIMEOUT_SECONDS):
             await connection.close()
-    except (*CONNECTION_EXCEPTIONS, TimeoutError):
-        pass
+    except Exception as error:
+        log.debug("connection not closed politely", error=type(error).__name__)
