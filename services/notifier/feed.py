@@ -100,7 +100,7 @@ class Feed:
         return 1
 
     def owe_snapshot(self, balances: Iterable[Balance], *, opened: bool) -> None:
-        """The next frame is a snapshot of `balances`, or of what is owed already and newer; what is held up to their versions is part of it."""
+        """The next frame is a snapshot of `balances`, or of what is owed already and newer; it takes in what is held up to its versions."""
         owed = self._owed if self._owed is not None else {}
         for balance in balances:
             known = owed.get(balance.currency)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-import struct
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, cast
 
 import structlog
-from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.asyncio.server import Server, ServerConnection, broadcast, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 from websockets.protocol import OPEN
@@ -73,9 +72,9 @@ class LiveConnection(ServerConnection):
         return not self.paused and self.protocol.state is OPEN
 
     def push(self, text: bytes) -> None:
-        # What the library's broadcast() does, without making the frame's header anew through its layers: no extension is on, nothing is
-        # ever sent in fragments, and the protocol object holds no bytes back between two calls.
-        self.transport.write(_text_frame(text))
+        # The library's way to write without waiting. A hand-made frame straight to the transport saves 2 to 5 of some 25 us: not worth
+        # knowing the library's insides.
+        broadcast((self,), text, text=True)
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -241,13 +240,3 @@ async def _close(connection: LiveConnection, code: int, reason: str) -> None:
 
 def _seconds_until(moment: datetime) -> float:
     return max(0.0, (moment - datetime.now(UTC)).total_seconds())
-
-
-def _text_frame(text: bytes) -> bytes:
-    """A whole text message in one unmasked frame (RFC 6455, 5.2)."""
-    length = len(text)
-    if length < 126:
-        return b"\x81" + bytes((length,)) + text
-    if length < 65536:
-        return struct.pack("!BBH", 0x81, 126, length) + text
-    return struct.pack("!BBQ", 0x81, 127, length) + text
