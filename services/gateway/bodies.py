@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
@@ -17,6 +18,9 @@ from services.gateway.problems import Problem, malformed
 Model = TypeVar("Model", bound=BaseModel)
 
 READ_SECONDS: Final = 10.0
+PASS_OVER_BYTES: Final = 4_000_000
+"""Of a body that is too large this much is read and dropped: hanging up on a caller who still sends would reset the connection before the
+answer has been read. Past it, that is the caller's loss."""
 _DIGITS_MAX: Final = 18
 
 
@@ -30,26 +34,39 @@ class Body(Generic[Model]):
 
 async def read_bounded(scope: Scope, receive: Receive, limit_bytes: int) -> bytes:
     """The body's bytes. Problems: body_too_large, request_timeout; ClientDisconnect when the caller went away."""
-    for name, value in scope["headers"]:
-        if name == b"content-length" and (len(value) > _DIGITS_MAX or not value.isdigit() or int(value) > limit_bytes):
-            raise _too_large(limit_bytes)
-    chunks: list[bytes] = []
+    declared = _declared_bytes(scope)
+    kept: list[bytes] = []
     size = 0
     try:
         async with asyncio.timeout(READ_SECONDS):
-            while True:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise ClientDisconnect
-                chunk = message.get("body", b"")
+            async for chunk in _chunks(receive):
                 size += len(chunk)
-                if size > limit_bytes:
-                    raise _too_large(limit_bytes)
-                chunks.append(chunk)
-                if not message.get("more_body", False):
-                    return b"".join(chunks)
+                if max(size, declared) <= limit_bytes:
+                    kept.append(chunk)
+                elif max(size, declared) > PASS_OVER_BYTES:
+                    break
     except TimeoutError as error:
         raise Problem("request_timeout", f"the body took longer than {READ_SECONDS:.0f} s", headers={"Connection": "close"}) from error
+    if max(size, declared) > limit_bytes:
+        raise Problem("body_too_large", f"at most {limit_bytes} bytes", headers={"Connection": "close"})
+    return b"".join(kept)
+
+
+async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        more = message.get("more_body", False)
+        yield message.get("body", b"")
+
+
+def _declared_bytes(scope: Scope) -> int:
+    for name, value in scope["headers"]:
+        if name == b"content-length" and value.isdigit():
+            return int(value[:_DIGITS_MAX])
+    return 0
 
 
 async def read_json(request: Request, model: type[Model], limit_bytes: int) -> Body[Model]:
@@ -81,8 +98,3 @@ def _require_plain_json(request: Request) -> None:
         raise Problem("unsupported_media_type", "send the body as application/json")
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise Problem("unsupported_media_type", "send the body uncompressed")
-
-
-def _too_large(limit_bytes: int) -> Problem:
-    # What is left of the body is not read, so the connection cannot be used again.
-    return Problem("body_too_large", f"at most {limit_bytes} bytes", headers={"Connection": "close"})

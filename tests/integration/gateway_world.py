@@ -249,6 +249,13 @@ class World:
             found += Unpacker(ProviderEventReceived).unpack(message.body)[0]
         return found
 
+    async def lost(self) -> httpx.Response:
+        """Waits until the gateway knows that its link is cut; the answer of its readiness."""
+        async with asyncio.timeout(10):
+            while (answer := await self.http.get("/health/ready")).status_code == 200:
+                await asyncio.sleep(0.01)
+        return answer
+
     async def restored(self) -> None:
         """Mends the link and waits until the gateway is ready again."""
         self.broker.mend()
