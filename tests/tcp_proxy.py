@@ -25,6 +25,10 @@ class TcpProxy:
         self.port = 0
         self.accepted = 0
 
+    @property
+    def hangs(self) -> bool:
+        return not self._flowing.is_set()
+
     async def start(self) -> None:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
         self.port = self._server.sockets[0].getsockname()[1]

@@ -88,7 +88,11 @@ async def delivery_world(amqp_url: str, *, heartbeat_seconds: int = 5, confirm_t
         exits.push_async_callback(link.close)
         await link.start(LONG_SECONDS)
         publisher = Publisher(link, app_id="test", confirm_timeout_seconds=confirm_timeout_seconds)
-        yield World(amqp_url, proxied_url, proxy, link, publisher, await connection.channel(), exits)
+        try:
+            yield World(amqp_url, proxied_url, proxy, link, publisher, await connection.channel(), exits)
+        finally:
+            if proxy.hangs:
+                await proxy.cut()  # else each connection would wait for its goodbye
 
 
 def event(number: int = 1, **changes: Any) -> PaymentCompleted:
