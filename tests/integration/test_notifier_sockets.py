@@ -28,6 +28,9 @@ from tests.integration.notifier_world import (
     wallet_on,
 )
 
+# Made at import, it must not be refused for its age: each case below has one thing wrong with it.
+GOOD = ticket("1", seconds=3600)
+
 
 @pytest.fixture(scope="module")
 async def wallet(module_amqp_url: str) -> AsyncIterator[StandInWallet]:
@@ -125,14 +128,14 @@ async def test_a_page_of_another_origin_is_refused_and_its_ticket_stays_good(rep
         ("", {}),
         ("?ticket=", {}),
         ("?ticket=garbled", {}),
-        (f"?ticket={ticket('1')}x", {}),
+        (f"?ticket={GOOD}x", {}),
         (f"?ticket={ticket('1', seconds=-1)}", {}),
-        (f"?ticket={ticket('1', secret='somebody else, who also has 32 bytes')}", {}),
-        (f"?ticket={ticket('1')}&ticket={ticket('2')}", {}),
+        (f"?ticket={ticket('1', seconds=3600, secret='somebody else who has 32 bytes as well')}", {}),
+        (f"?ticket={GOOD}&ticket={GOOD}", {}),
         ("", {"additional_headers": bearer("1", secret="somebody else's, who also has 32 bytes")}),
         ("", {"additional_headers": bearer("1", seconds=-60)}),
         ("", {"additional_headers": {"Authorization": "Basic YTpi"}}),
-        (f"?ticket={ticket('1')}", {"additional_headers": {"Authorization": "Bearer garbled"}}),
+        (f"?ticket={GOOD}", {"additional_headers": {"Authorization": "Bearer garbled"}}),
     ],
     ids=[
         "none",
@@ -151,6 +154,11 @@ async def test_a_page_of_another_origin_is_refused_and_its_ticket_stays_good(rep
 async def test_no_or_bad_ticket_or_token_is_closed_with_4401(replica: Replica, query: str, options: dict[str, Any]) -> None:
     async with replica.socket(query, **options) as socket:
         assert await close_code(socket) == 4401
+
+
+async def test_the_ticket_that_those_were_made_from_is_good(replica: Replica) -> None:
+    async with replica.socket(f"?ticket={GOOD}") as socket:
+        assert (await frame(socket))["type"] == "balance.snapshot"
 
 
 async def test_a_ticket_is_used_once_over_all_replicas(replicas: list[Replica], user: str) -> None:

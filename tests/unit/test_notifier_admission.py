@@ -19,6 +19,8 @@ from shared.tokens import TokenVerifier
 SECRET = "made up for this test, 0123456789 abcdefgh"
 TICKET_ID = UUID("0198c0de-0000-7000-8000-000000000002")
 NOW = datetime.now(UTC).replace(microsecond=0)
+SOON = NOW + timedelta(minutes=30)
+"""A ticket's end: made at import, it has to outlive a long run."""
 LATER = NOW + timedelta(hours=1)
 
 office = TicketOffice(Keys((SECRET,)))
@@ -26,7 +28,7 @@ admission = Admission(office, TokenVerifier("HS256", "purser", "purser", SECRET)
 
 
 def ticket() -> str:
-    return office.sign(Ticket(ticket_id=TICKET_ID, user_id="1", expires_at=NOW + timedelta(seconds=30), session_expires_at=LATER))
+    return office.sign(Ticket(ticket_id=TICKET_ID, user_id="1", expires_at=SOON, session_expires_at=LATER))
 
 
 def token(**claims: object) -> str:
@@ -34,7 +36,7 @@ def token(**claims: object) -> str:
 
 
 def test_a_ticket_names_its_user_its_own_end_and_the_sessions() -> None:
-    assert admission.admit(f"/ws?ticket={ticket()}", []) == Admitted("1", LATER, TICKET_ID, NOW + timedelta(seconds=30))
+    assert admission.admit(f"/ws?ticket={ticket()}", []) == Admitted("1", LATER, TICKET_ID, SOON)
 
 
 def test_a_bearer_token_has_no_ticket_to_use_up() -> None:
