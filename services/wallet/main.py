@@ -5,17 +5,15 @@ from __future__ import annotations
 import secrets
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
 import asyncpg
-from faststream.rabbit import RabbitBroker
-from faststream.specification import AsyncAPI
 
 from services.wallet.config import WalletSettings
 from services.wallet.consumers import answer_questions, consume_credits
 from services.wallet.handlers import Credits, Questions
+from shared.asyncapi import asyncapi_document
 from shared.contracts.topology import WALLET_QUERIES
 from shared.delivery.broker import BrokerLink
 from shared.delivery.declare import declare_topology
@@ -68,7 +66,7 @@ async def wallet(settings: WalletSettings) -> AsyncIterator[None]:
         broker = make_broker(settings.amqp_url, app_id=SERVICE, name=f"{name}.questions")
         answer_questions(broker, publisher, Questions(pool, waiters, health))
         # Before the broker is there, so that probes get their answer.
-        http = HttpServer(operations_app(health, _asyncapi(broker)), listener)
+        http = HttpServer(operations_app(health, asyncapi_document(SERVICE)), listener)
         await http.start()
         stopping.push_async_callback(http.stop)
         try:
@@ -96,18 +94,6 @@ async def _open_book(settings: WalletSettings, name: str) -> Pool:
     except (MigrationError, OSError, TimeoutError, asyncpg.PostgresError) as error:
         raise SystemExit(f"cannot start: DATABASE_URL: {error or 'the database does not answer'}") from error
     return pool
-
-
-def _asyncapi(broker: RabbitBroker) -> dict[str, object]:
-    document = AsyncAPI(broker, title="Purser wallet", version=_version(), description="Balances and the double-entry journal.")
-    return dict(document.to_specification().to_jsonable())
-
-
-def _version() -> str:
-    try:
-        return version("purser")
-    except PackageNotFoundError:
-        return "0"
 
 
 def main() -> None:
