@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
 
+from aio_pika.exceptions import CONNECTION_EXCEPTIONS
 from prometheus_client import REGISTRY
 
 from services.notifier.admission import Admission
@@ -84,10 +85,11 @@ async def notifier(settings: NotifierSettings) -> AsyncIterator[None]:
         try:
             await link.start()
             await declare_topology(link)
+            await broker.start()
+            # Last: readiness asks for the subscription, so ready means that all of this is done.
             await consumer.start()
-        except (BrokerUnavailable, TimeoutError) as error:
-            raise SystemExit(f"cannot start: AMQP_URL: {error or 'the broker does not answer'}") from error
-        await broker.start()
+        except (BrokerUnavailable, TimeoutError, *CONNECTION_EXCEPTIONS) as error:
+            raise SystemExit(f"cannot start: AMQP_URL: the broker cannot be reached, or was lost again ({type(error).__name__})") from error
         yield
 
 

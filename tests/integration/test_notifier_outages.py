@@ -14,7 +14,7 @@ import psutil
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from deploy.local.ports import free_port
+from deploy.local.ports import free_port, is_free
 from shared.contracts.base import new_id
 from tests.integration.notifier_world import (
     Replica,
@@ -170,6 +170,25 @@ async def test_a_taken_port_is_one_clear_line(module_amqp_url: str, wallet: Stan
     assert child.command.log_file.read_text().splitlines() == [
         f"cannot start: NOTIFIER_PORT {port} on 127.0.0.1 cannot be used: Address already in use"
     ]
+
+
+async def test_before_the_broker_is_there_probes_are_answered_and_sockets_are_put_off(tmp_path: Path, user: str) -> None:
+    port = free_port()
+    replica = Replica(port, notifier_child(f"amqp://guest:guest@127.0.0.1:{free_port()}/", tmp_path, port))
+    await replica.child.start()
+    try:
+        async with asyncio.timeout(20):
+            while is_free(port):
+                await asyncio.sleep(0.05)
+        assert (await replica.get("/health/live")).status_code == 200
+        ready = await replica.get("/health/ready")
+        assert (ready.status_code, ready.json()["code"], ready.json()["checks"]["broker"]) == (503, "not_ready", "BrokerUnavailable")
+        with pytest.raises(InvalidStatus) as refused:
+            async with replica.opened(user):
+                pass
+        assert refused.value.response.status_code == 503
+    finally:
+        await replica.child.kill()
 
 
 async def test_the_broker_is_lost_and_comes_back(tmp_path: Path, user: str) -> None:
