@@ -18,6 +18,7 @@ class PaymentsSettings(DatabaseSettings):
     providers: Annotated[tuple[str, ...] | None, NoDecode] = Field(
         default=None, description="on for new payments, the first is the default"
     )
+    reconcile_after_seconds: float = Field(default=60, gt=0, le=86_400, description="pending longer than this: the provider is asked")
     session_ttl_seconds: int = Field(default=3600, ge=1, le=30 * 86400)
 
     @field_validator("providers", mode="before")

@@ -113,6 +113,13 @@ class Mismatch:
 Decision = Moved | Unchanged | Mismatch
 
 
+def expire(payment: Payment, now: datetime) -> Decision:
+    """The provider says that nobody can pay the session any more."""
+    if payment.status is Status.PENDING:
+        return Moved(replace(payment, status=Status.EXPIRED, updated_at=now))
+    return Unchanged()
+
+
 def settle(payment: Payment | None, fact: Paid | Declined) -> Decision:
     """What `fact` does to `payment`. A proof of payment beats failed, expired and canceled; a refusal beats only pending."""
     if payment is None:

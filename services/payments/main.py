@@ -19,6 +19,7 @@ from services.payments.handlers.views import Views
 from services.payments.mock_book import MockBook
 from services.payments.providers.base import Provider
 from services.payments.providers.mock import MockProvider
+from services.payments.reconciler import Reconciler
 from services.payments.store import SCHEMA
 from shared import migrations, postgres
 from shared.asyncapi import asyncapi_document
@@ -63,14 +64,25 @@ async def payments(settings: PaymentsSettings) -> AsyncIterator[None]:
         health = Health("payments", {"broker": link.check, "database": lambda: postgres.check(pool)})
         waiters: Waiters[UUID] = Waiters()
         broker = make_broker(settings.amqp_url, app_id="payments", name=f"{name} commands")
-        deposits = Deposits(pool, providers, settings.enabled, settings.production, timedelta(seconds=settings.session_ttl_seconds))
+        deposits = Deposits(
+            pool,
+            providers,
+            settings.enabled,
+            settings.production,
+            timedelta(seconds=settings.session_ttl_seconds),
+            settings.reconcile_after_seconds,
+        )
         consumers.subscribe_commands(broker, publisher, deposits, MockSessions(pool, mock))
         consumers.subscribe_queries(broker, publisher, Views(pool, waiters), health)
-        provider_events = consumers.provider_events(link, publisher, Settlement(pool, providers, relay, waiters))
+        settlement = Settlement(pool, providers, relay, waiters)
+        provider_events = consumers.provider_events(link, publisher, settlement)
+        reconciler = Reconciler(pool, providers, settlement, after_seconds=settings.reconcile_after_seconds)
         await broker.start()
         stack.push_async_callback(broker.stop)
         await provider_events.start()
         stack.push_async_callback(provider_events.stop)
+        await reconciler.start()
+        stack.push_async_callback(reconciler.stop)
         http = HttpServer(operations_app(health, asyncapi_document("payments")), listener)
         await http.start()
         stack.push_async_callback(http.stop)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 from shared.money import Money
-from shared.postgres import Connection, Pool, transaction
+from shared.postgres import Connection, Pool, connection, transaction
 
 Outcome = Literal["success", "failure"]
 
@@ -47,6 +47,11 @@ class MockBook:
             )
             row = await tx.fetchrow("select * from payments.mock_sessions where session_id = $1", session.session_id)
             return _session(row)
+
+    async def find(self, session_id: UUID) -> MockSession | None:
+        async with connection(self._pool) as db:
+            row = await db.fetchrow("select * from payments.mock_sessions where session_id = $1", session_id)
+            return None if row is None else _session(row)
 
     @staticmethod
     async def lock(tx: Connection, session_id: UUID, owner: str) -> MockSession | None:

@@ -36,14 +36,14 @@ class StoredEvent:
     received_at: datetime
 
 
-async def insert_payment(tx: Connection, payment: Payment) -> bool:
+async def insert_payment(tx: Connection, payment: Payment, *, reconcile_after_seconds: float) -> bool:
     """Writes a new payment; False when its id is there already (the command was delivered again)."""
     status = await tx.execute(
         """
         insert into payments.payments (
             payment_id, session_id, user_id, kind, provider, amount_minor, currency, status, locale, payment_url, description, refusal,
-            correlation_id, expires_at, created_at, updated_at
-        ) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $15)
+            correlation_id, expires_at, created_at, updated_at, reconcile_at
+        ) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $15, $15::timestamptz + make_interval(secs => $16))
         on conflict (payment_id) do nothing
         """,
         payment.payment_id,
@@ -61,6 +61,7 @@ async def insert_payment(tx: Connection, payment: Payment) -> bool:
         payment.correlation_id,
         payment.expires_at,
         payment.created_at,
+        reconcile_after_seconds,
     )
     return bool(status.endswith(" 1"))
 
@@ -84,12 +85,12 @@ async def find_payment(db: Connection, payment_id: UUID) -> Payment | None:
 
 
 async def find_visible_payments(db: Connection, asked: Sequence[tuple[UUID, str, bool]]) -> list[Payment | None]:
-    """For each (payment, viewer, viewer is admin): the payment, or None when there is none that this viewer may know of."""
+    """For each (payment or session id, viewer, viewer is admin): the payment, or None when there is none that this viewer may know of."""
     rows = await db.fetch(
         f"""
         select position, {_COLUMNS}
         from unnest($1::uuid[], $2::text[], $3::bool[]) with ordinality as asked (id, viewer, is_admin, position)
-        join payments.payments on payment_id = asked.id and (user_id = asked.viewer or asked.is_admin)
+        join payments.payments on asked.id in (payment_id, session_id) and (user_id = asked.viewer or asked.is_admin)
         """,  # noqa: S608
         [payment_id for payment_id, _, _ in asked],
         [viewer for _, viewer, _ in asked],
@@ -99,6 +100,28 @@ async def find_visible_payments(db: Connection, asked: Sequence[tuple[UUID, str,
     for row in rows:
         found[row["position"] - 1] = _payment(row)
     return found
+
+
+async def take_due(tx: Connection, limit: int, again_seconds: float) -> list[Payment]:
+    """Pending payments whose provider is to be asked now, the longest due first. Taking one moves its next asking on, to `again_seconds`
+    from now or half its age, whichever is later: so one asker has it at a time, and old ones are asked ever more rarely."""
+    rows = await tx.fetch(
+        f"""
+        update payments.payments
+        set reconcile_at = clock_timestamp() + greatest(make_interval(secs => $2), (clock_timestamp() - created_at) / 2)
+        where payment_id in (
+            select payment_id from payments.payments
+            where status = 'pending' and reconcile_at <= clock_timestamp()
+            order by reconcile_at
+            limit $1
+            for update skip locked
+        )
+        returning {_COLUMNS}
+        """,  # noqa: S608
+        limit,
+        again_seconds,
+    )
+    return [_payment(row) for row in rows]
 
 
 async def lock_by_session(tx: Connection, session_ids: Sequence[UUID]) -> dict[UUID, Payment]:

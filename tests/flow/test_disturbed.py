@@ -13,13 +13,13 @@ from tests.flow.people import WAIT_SECONDS, Person, logged_in
 from tests.flow.verifying import verify
 from tests.servers import separate_stack
 
-ONE_SECOND_WAIT = {"RPC_TIMEOUT_SECONDS": "1"}
+IMPATIENT = {"RPC_TIMEOUT_SECONDS": "1", "RECONCILE_AFTER_SECONDS": "1"}
 
 
 @pytest.fixture(scope="module")
 async def fragile() -> AsyncIterator[Stack]:
     """A stack of its own, whose parts are killed and brought back."""
-    async with separate_stack(ONE_SECOND_WAIT) as running:
+    async with separate_stack(IMPATIENT) as running:
         yield running
 
 
@@ -93,6 +93,22 @@ async def test_slow_is_202_with_a_location_that_never_answers_404(fragile: Stack
     assert repeated.status_code == 201
     assert repeated.json()["payment_id"] == seen["payment_id"]
     assert repeated.headers["Idempotent-Replayed"] == "true"
+
+
+async def test_a_completion_that_nobody_waited_for_is_completed_all_the_same(fragile: Stack, student: Person) -> None:
+    """payments decided, but gateway was no longer there to hand the event in: the provider is asked."""
+    before = await student.balance()
+    made = await student.deposit(25)
+    await fragile.kill("payments")
+    try:
+        accepted = await student.complete(made["session_id"])
+    finally:
+        await fragile.start_service("payments")
+
+    assert (accepted.status_code, accepted.json()["status"]) == (202, "accepted")
+    done = await until(student, accepted.headers["Location"], "completed")
+    assert done["payment_id"] == made["payment_id"]
+    assert (await student.balance())["available_minor"] == before["available_minor"] + 2_500
 
 
 async def test_wallet_down_never_tells_completed_before_the_credit(fragile: Stack, student: Person) -> None:

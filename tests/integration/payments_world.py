@@ -19,6 +19,7 @@ from services.payments.handlers.settlement import Settlement
 from services.payments.handlers.views import Views
 from services.payments.mock_book import MockBook
 from services.payments.providers.mock import MockProvider
+from services.payments.reconciler import Reconciler
 from shared import postgres
 from shared.contracts.base import new_id, utc_now
 from shared.contracts.payment_commands import CompleteMockSession, CreateDeposit, DepositCreated, Idempotency, MockSessionDecided
@@ -48,6 +49,7 @@ class PaymentsWorld:
     deposits: Deposits
     mock_sessions: MockSessions
     settlement: Settlement
+    reconciler: Reconciler
     views: Views
     mock: MockProvider
 
@@ -83,11 +85,13 @@ async def payments_world(
         providers = {"mock": mock}
         waiters: Waiters[UUID] = Waiters()
         relay: Any = QuietRelay()
+        settlement = Settlement(pool, providers, relay, waiters)
         yield PaymentsWorld(
             pool=pool,
-            deposits=Deposits(pool, providers, enabled, production, timedelta(seconds=session_ttl_seconds)),
+            deposits=Deposits(pool, providers, enabled, production, timedelta(seconds=session_ttl_seconds), reconcile_after_seconds=0.001),
             mock_sessions=MockSessions(pool, mock),
-            settlement=Settlement(pool, providers, relay, waiters),
+            settlement=settlement,
+            reconciler=Reconciler(pool, providers, settlement, after_seconds=0.001),
             views=Views(pool, waiters),
             mock=mock,
         )

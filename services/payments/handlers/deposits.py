@@ -34,6 +34,7 @@ class Deposits:
     enabled: tuple[str, ...]
     production: bool
     session_ttl: timedelta
+    reconcile_after_seconds: float
 
     async def create(self, command: CreateDeposit) -> DepositReply:
         """Makes the payment and its session once per key; any repeat gets the first answer. NotYet when the provider did not tell."""
@@ -59,7 +60,7 @@ class Deposits:
                         return DepositReply(answer=domain.key_reused(command.correlation_id))
                     case idempotency.Claimed():
                         payment = self._open(command)
-                        if not await store.insert_payment(tx, payment):
+                        if not await store.insert_payment(tx, payment, reconcile_after_seconds=self.reconcile_after_seconds):
                             # The same command again, after a crash half-way: go on with what is written down.
                             known = await store.find_payment(tx, payment.payment_id)
                             assert known is not None

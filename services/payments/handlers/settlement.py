@@ -12,8 +12,9 @@ from prometheus_client import Counter
 
 from services.payments import domain, store
 from services.payments.domain import Declined, Irrelevant, Mismatch, Moved, Paid, Payment, Status, Unchanged
-from services.payments.providers.base import Provider, ProviderEvent
+from services.payments.providers.base import Open, Provider, ProviderEvent, Told, Unknown
 from services.payments.store import SCHEMA, StoredEvent
+from shared.contracts.base import utc_now
 from shared.contracts.payment_events import PaymentCompleted, ProviderEventReceived
 from shared.delivery import outbox
 from shared.delivery.errors import Permanent
@@ -74,6 +75,23 @@ class Settlement:
         for read, outcome in noted:
             _tell(read, outcome, payments)
         return failures
+
+    async def settle_told(self, told: Told, payment: Payment) -> None:
+        """What a provider answered when it was asked, through the same decision and out of the same outbox as its events."""
+        if isinstance(told, Unknown) or (isinstance(told, Open) and not told.expired) or payment.session_id is None:
+            return
+        async with transaction(self.pool) as tx:
+            locked = (await store.lock_by_session(tx, [payment.session_id]))[payment.session_id]
+            decision = domain.expire(locked, utc_now()) if isinstance(told, Open) else domain.settle(locked, told)
+            if not isinstance(decision, Moved):
+                return
+            moved = decision.payment
+            await store.save_settled(tx, [moved])
+            if moved.status is Status.COMPLETED:
+                await outbox.append(tx, SCHEMA, [(moved.user_id, _completed(moved, moved.correlation_id))])
+        self.relay.wake()
+        self.waiters.wake([moved.payment_id])
+        log.info("reconciled", payment_id=str(moved.payment_id), status=moved.status.value, correlation_id=moved.correlation_id)
 
     def _read(self, events: Sequence[ProviderEventReceived]) -> tuple[list[_Read], list[Failure]]:
         reads: list[_Read] = []

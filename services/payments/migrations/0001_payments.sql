@@ -21,12 +21,16 @@ create table payments.payments (
     correlation_id     text not null,
     expires_at         timestamptz,
     completed_at       timestamptz,
+    -- When the provider is asked next, if it has not told by then; each asking moves it on.
+    reconcile_at       timestamptz not null default now(),
     created_at         timestamptz not null default now(),
     updated_at         timestamptz not null default now(),
     check ((status = 'completed') = (completed_at is not null)),
     check ((status = 'completed') = (credit_reference is not null)),
     check ((credit_reference is null) = (charge_reference is null))
 );
+
+create index payments_to_reconcile on payments.payments (reconcile_at) where status = 'pending';
 
 -- Sameness of requests: this row decides it, never the id. `answer` is the first final answer, replayed as long as it is kept.
 create table payments.idempotency_keys (

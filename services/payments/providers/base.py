@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from services.payments.domain import Fact, Payment
+from services.payments.domain import Declined, Fact, Paid, Payment
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,15 @@ class Unknown:
     """No answer, or one that does not tell (timeout, 5xx): asked again until it is known."""
 
 
+@dataclass(frozen=True, slots=True)
+class Open:
+    """The session is there and nobody has paid or ended it; `expired`: nobody can any more."""
+
+    expired: bool
+
+
 Created = Accepted | Unknown
+Told = Paid | Declined | Open | Unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +50,10 @@ class Provider(Protocol):
 
     async def create(self, payment: Payment) -> Created:
         """Opens the session `payment.session_id` at the provider. Asked again for the same session, it answers the same."""
+        ...
+
+    async def find(self, payment: Payment) -> Told:
+        """What the provider says of the payment's session now, asked by our own reference."""
         ...
 
     def read_event(self, headers: Mapping[str, str], body: bytes) -> ProviderEvent:

@@ -21,7 +21,7 @@ from pydantic import AwareDatetime, BaseModel, ValidationError
 
 from services.payments.domain import Declined, Fact, Irrelevant, Paid, Payment
 from services.payments.mock_book import MockBook, MockSession
-from services.payments.providers.base import Accepted, Created, ProviderEvent
+from services.payments.providers.base import Accepted, Created, Open, ProviderEvent, Told
 from shared.contracts.base import Currency, utc_now
 from shared.contracts.payment_commands import SignedEvent
 from shared.delivery.errors import Permanent
@@ -67,6 +67,18 @@ class MockProvider:
         )
         query = urlencode({"session_id": str(session.session_id), "amount": session.money.major, "currency": session.money.currency})
         return Accepted(f"{self._base_url}/payment/mock?{query}", session.expires_at)
+
+    async def find(self, payment: Payment) -> Told:
+        assert payment.session_id is not None
+        session = await self._book.find(payment.session_id)
+        if session is None:
+            # Never opened: the command that was to do it is gone, or comes again and opens it.
+            return Open(expired=payment.expires_at is not None and utc_now() >= payment.expires_at)
+        if session.outcome is None or session.decided_at is None:
+            return Open(expired=utc_now() >= session.expires_at)
+        if session.charge_reference is None:
+            return Declined(session.session_id, session.decided_at)
+        return Paid(session.session_id, session.charge_reference, session.money, session.decided_at)
 
     def read_event(self, headers: Mapping[str, str], body: bytes) -> ProviderEvent:
         try:

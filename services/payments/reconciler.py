@@ -1,0 +1,77 @@
+"""Asks providers about payments that are pending past their time, by our own reference, until it is known what became of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Final
+
+import structlog
+from prometheus_client import Counter
+
+from services.payments import store
+from services.payments.domain import Payment
+from services.payments.handlers.settlement import Settlement
+from services.payments.providers.base import Provider
+from shared.postgres import Pool, is_outage, transaction
+
+log = structlog.get_logger(__name__)
+
+ASKED = Counter("purser_reconciler_asked_total", "Payments whose provider was asked", ["provider"])
+
+_BATCH: Final = 50
+_AT_ONCE: Final = 5
+_PAUSE_MAX_SECONDS: Final = 5.0
+
+
+class Reconciler:
+    """`after_seconds` (RECONCILE_AFTER_SECONDS): how long a payment may be pending before its provider is asked."""
+
+    def __init__(self, pool: Pool, providers: Mapping[str, Provider], settlement: Settlement, *, after_seconds: float) -> None:
+        self._pool = pool
+        self._providers = providers
+        self._settlement = settlement
+        self._after_seconds = after_seconds
+        self._pause_seconds = min(after_seconds / 2, _PAUSE_MAX_SECONDS)
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        self._task = asyncio.create_task(self._run(), name="reconciler")
+
+    async def stop(self) -> None:
+        """Ends at once; what was being asked is asked again."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def reconcile_due(self) -> int:
+        """Asks about one batch of what is due; how many that were."""
+        async with transaction(self._pool) as tx:
+            due = await store.take_due(tx, _BATCH, self._after_seconds)
+        gate = asyncio.Semaphore(_AT_ONCE)
+
+        async def ask(payment: Payment) -> None:
+            provider = self._providers.get(payment.provider)
+            if provider is None:
+                return
+            async with gate:
+                told = await provider.find(payment)
+                ASKED.labels(payment.provider).inc()
+                await self._settlement.settle_told(told, payment)
+
+        for result in await asyncio.gather(*(ask(payment) for payment in due), return_exceptions=True):
+            if isinstance(result, Exception):
+                log.warning("asking a provider failed, it is asked again", error=type(result).__name__)
+        return len(due)
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                while await self.reconcile_due() == _BATCH:
+                    pass
+            except Exception as error:
+                if is_outage(error):
+                    log.warning("reconciler interrupted", error=type(error).__name__)
+                else:
+                    log.exception("reconciler failed")
+            await asyncio.sleep(self._pause_seconds)

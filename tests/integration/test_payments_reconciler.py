@@ -1,0 +1,81 @@
+"""Whatever a provider's webhook does not tell is asked for: a payment that is pending past its time comes to its end all the same."""
+
+from __future__ import annotations
+
+import asyncio
+
+from shared.contracts.queries import GetPayment, PaymentView
+from tests.integration.payments_world import PaymentsWorld, complete_command, payments_world
+
+
+async def state(world: PaymentsWorld) -> list[tuple[str, int]]:
+    rows = await world.rows(
+        "select status, (select count(*) from payments.outbox where payload::jsonb ->> 'payment_id' = payment_id::text) as told"
+        " from payments.payments order by created_at"
+    )
+    return [(row["status"], row["told"]) for row in rows]
+
+
+async def test_a_success_whose_event_was_lost_is_found_and_credited_once(fresh_database_url: str) -> None:
+    """The gateway was killed between the mock's decision and handing its event in."""
+    async with payments_world(fresh_database_url) as world:
+        created = await world.deposit()
+        lost = await world.decide(created.session_id)
+
+        await world.reconciler.reconcile_due()
+        assert await state(world) == [("completed", 1)]
+
+        await world.settlement.handle([lost])
+        assert await state(world) == [("completed", 1)], "the event that came after all is the same charge"
+
+
+async def test_a_failure_whose_event_was_lost_is_found(fresh_database_url: str) -> None:
+    async with payments_world(fresh_database_url) as world:
+        await world.decide((await world.deposit()).session_id, "failure")
+        await world.reconciler.reconcile_due()
+
+        assert await state(world) == [("failed", 0)]
+
+
+async def test_an_open_session_is_left_alone_and_an_expired_one_ends(fresh_database_url: str) -> None:
+    async with payments_world(fresh_database_url) as world:
+        await world.deposit()
+        dead = await world.deposit()
+        async with world.pool.acquire() as db:
+            await db.execute("update payments.mock_sessions set expires_at = now() where session_id = $1", dead.session_id)
+
+        await world.reconciler.reconcile_due()
+
+        assert await state(world) == [("pending", 0), ("expired", 0)]
+
+
+async def test_many_reconcilers_credit_once(fresh_database_url: str) -> None:
+    async with payments_world(fresh_database_url) as world:
+        created = [await world.deposit() for _ in range(20)]
+        events = [await world.decide(deposit.session_id) for deposit in created]
+
+        await asyncio.gather(*(world.reconciler.reconcile_due() for _ in range(5)), world.settlement.handle(events))
+
+        assert await state(world) == [("completed", 1)] * 20
+
+
+async def test_each_asking_moves_the_next_one_on(fresh_database_url: str) -> None:
+    async with payments_world(fresh_database_url) as world:
+        await world.deposit()
+        async with world.pool.acquire() as db:
+            await db.execute("update payments.payments set created_at = now() - interval '10 minutes', reconcile_at = now()")
+
+        assert (await world.reconciler.reconcile_due(), await world.reconciler.reconcile_due()) == (1, 0)
+        (row,) = await world.rows("select reconcile_at > now() + interval '4 minutes' as later from payments.payments")
+        assert row["later"]
+
+
+async def test_a_payment_is_found_by_its_session_too(fresh_database_url: str) -> None:
+    """A completion that was slow has only the session's id to be asked by."""
+    async with payments_world(fresh_database_url) as world:
+        created = await world.deposit()
+        await world.mock_sessions.complete(complete_command(created.session_id))
+        view = await world.views.payment(GetPayment(correlation_id="q", payment_id=str(created.session_id), viewer_user_id="1"))
+
+        assert isinstance(view, PaymentView)
+        assert view.payment_id == created.payment_id
