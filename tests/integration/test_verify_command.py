@@ -6,6 +6,7 @@ import asyncio
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -68,16 +69,17 @@ async def test_dead_letters_are_shown_and_stay(fresh_database_url: str, amqp_url
 async def run_verify(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """The command itself, in a folder without .env."""
     clean = {name: value for name, value in os.environ.items() if name not in ("AMQP_URL", "VERIFIER_DATABASE_URL")}
-    return await asyncio.to_thread(
-        subprocess.run,
-        [sys.executable, "-m", "deploy.verify", *arguments],
-        cwd=PROJECT,
-        env=clean | environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    with tempfile.TemporaryDirectory() as folder:
+        return await asyncio.to_thread(
+            subprocess.run,
+            [sys.executable, "-m", "deploy.verify", *arguments],
+            cwd=folder,
+            env=clean | {"PYTHONPATH": str(PROJECT)} | environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
 
 
 async def test_the_command_tells_by_its_exit_status(world: WalletWorld) -> None:
