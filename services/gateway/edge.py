@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 import structlog
+from fastapi import FastAPI
 from prometheus_client import Counter, Gauge, Histogram
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
@@ -51,7 +52,8 @@ class Edge:
     At most `requests_max` requests are worked on at once; more are 503 with Retry-After.
     """
 
-    def __init__(self, app: ASGIApp, webhooks: ASGIApp, *, origins: frozenset[str], secure: bool, requests_max: int = 2_000) -> None:
+    def __init__(self, app: FastAPI, webhooks: ASGIApp, *, origins: frozenset[str], secure: bool, requests_max: int = 2_000) -> None:
+        self.framework = app
         self._app = CORSMiddleware(
             app,
             allow_origins=sorted(origins),

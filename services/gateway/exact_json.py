@@ -71,7 +71,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _check(value: Any, depth: int) -> None:
-    if depth < 0:
+    if depth == 0 and isinstance(value, (list, dict)):
         raise MalformedJson("is nested too deeply")
     if isinstance(value, str):
         _check_text(value)

@@ -48,14 +48,15 @@ async def gateway(settings: GatewaySettings, listener: socket.socket) -> AsyncIt
         events = EnvelopePublisher[ProviderEventReceived](Publisher(link, app_id=NAME), route_of(ProviderEventReceived))
         stack.push_async_callback(events.drain)
         http = HttpServer(
-            create_app(_parts(settings, link, events)), listener, stop_seconds=_STOP_SECONDS, trusted_proxies=settings.trusted_proxies
+            create_app(assemble(settings, link, events)), listener, stop_seconds=_STOP_SECONDS, trusted_proxies=settings.trusted_proxies
         )
         await http.start()
         stack.push_async_callback(http.stop)
         yield
 
 
-def _parts(settings: GatewaySettings, link: BrokerLink, events: EnvelopePublisher[ProviderEventReceived]) -> Parts:
+def assemble(settings: GatewaySettings, link: BrokerLink, events: EnvelopePublisher[ProviderEventReceived]) -> Parts:
+    """What the routes work with, around a link that need not be up yet; JwksUnavailable when the token keys cannot be read."""
     keys = settings.keys
     limits = FailureLimit(settings.rate_limit_login_failures), FailureLimit(settings.rate_limit_login_failures_address)
     return Parts(

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
-import httpx
 import pytest
 
 from shared.contracts.base import new_id
@@ -191,9 +190,7 @@ async def test_broker_down_is_503_and_a_repeat_completes(world: World) -> None:
 
 async def test_where_the_mock_is_off_there_is_nothing(amqp_url: str) -> None:
     async with gateway_world(amqp_url, providers="stripe") as world:
-        answers: list[httpx.Response] = await asyncio.gather(
-            world.post(COMPLETE, {"session_id": "s"}), world.post("/api/v1/webhooks/mock", {})
-        )
+        answers = await asyncio.gather(world.post(COMPLETE, {"session_id": "s"}), world.post("/api/v1/webhooks/mock", {}))
     assert [answer.status_code for answer in answers] == [404, 404]
 
 

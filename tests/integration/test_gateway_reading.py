@@ -12,6 +12,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from structlog.testing import capture_logs
 
 from shared.contracts.base import new_id
 from shared.contracts.payment_commands import Refused
@@ -216,8 +217,10 @@ async def test_what_goes_wrong_inside_is_a_500_without_its_secrets(world: World)
         return BalancesView(balances=(balance_view("zzz", 1),))
 
     world.stand_ins.answers[GetBalances] = absurd
-    response = await world.get("/api/v1/balances")
+    with capture_logs() as logs:
+        response = await world.get("/api/v1/balances")
     assert (response.status_code, response.json()["code"]) == (500, "internal_error")
+    assert [(line["event"], line["log_level"]) for line in logs if line["event"] == "request failed"] == [("request failed", "error")]
     assert response.json()["request_id"] == response.headers["X-Request-ID"]
     assert "zzz" not in response.text
     assert "Traceback" not in response.text
