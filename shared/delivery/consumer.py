@@ -32,7 +32,10 @@ BATCH_EVENTS = Histogram("purser_batch_events", "Events a batch", ["queue"], buc
 BATCH_SECONDS = Histogram("purser_batch_seconds", "Time that a batch took", ["queue"])
 CONSUMED = Counter("purser_events_consumed_total", "Events worked on", ["queue"])
 
+_BACKOFF_MIN_SECONDS: Final = 0.1
 _BACKOFF_MAX_SECONDS: Final = 2.0
+_SUBSCRIBE_TIMEOUT_SECONDS: Final = 10.0
+_CLOSE_TIMEOUT_SECONDS: Final = 3.0
 _HOLD_SECONDS: Final = 30.0
 """How long an outage is waited out with the batch in hand; then the batch goes to a delay queue, since the broker takes back what is held
 too long (its consumer timeout, 30 minutes)."""
@@ -82,6 +85,7 @@ class BatchConsumer(Generic[Event]):
         self._arrived: asyncio.Queue[AbstractIncomingMessage | None] = asyncio.Queue(maxsize=queue.prefetch + 1)
         self._stopping = asyncio.Event()
         self._subscribed = asyncio.Event()
+        self._backoff_seconds = _BACKOFF_MIN_SECONDS
         self._task: asyncio.Task[None] | None = None
 
     async def start(self, timeout_seconds: float = 30) -> None:
@@ -111,43 +115,51 @@ class BatchConsumer(Generic[Event]):
             await self._subscribed.wait()
 
     async def _run(self) -> None:
-        delay = 0.1
         while not self._stopping.is_set():
             try:
                 await self._consume()
-                delay = 0.1
             except (*CONNECTION_EXCEPTIONS, DeliveryError, TimeoutError) as error:
                 log.warning("consumer interrupted", queue=self._queue.name, error=describe(error))
-                await self._pause(delay)
-                delay = min(delay * 2, _BACKOFF_MAX_SECONDS)
             except Exception:
                 log.exception("consumer failed", queue=self._queue.name)
-                await self._pause(_BACKOFF_MAX_SECONDS)
             finally:
                 self._subscribed.clear()
+            # Each turn may cost every message of the prefetch one of its deliveries: only a batch that was settled makes it quick again.
+            await self._pause(self._backoff_seconds)
+            self._backoff_seconds = min(self._backoff_seconds * 2, _BACKOFF_MAX_SECONDS)
 
     async def _consume(self) -> None:
         connection = await self._link.connection(_BACKOFF_MAX_SECONDS)
-        channel = await connection.channel(publisher_confirms=False)
-        arrived = self._arrived = asyncio.Queue(maxsize=self._queue.prefetch + 1)
+        async with asyncio.timeout(_SUBSCRIBE_TIMEOUT_SECONDS):
+            channel = await connection.channel(publisher_confirms=False)
+        arrived = self._arrived = asyncio.Queue(maxsize=self._queue.prefetch + 2)
+        ended = asyncio.Event()
+
+        def end(*_: Any) -> None:
+            ended.set()
+            _wake(arrived)
+
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(_SUBSCRIBE_TIMEOUT_SECONDS):
                 await channel.set_qos(prefetch_count=self._queue.prefetch)
                 queue = await declare_queue(channel, self._queue, replica=self._replica)
+                # A deleted queue cancels its consumers and leaves the channel open, which would be silent for ever.
+                (await channel.get_underlay_channel()).on_consumer_cancel_callbacks.add(end)
+                channel.close_callbacks.add(end)
                 await queue.consume(arrived.put)
-            channel.close_callbacks.add(lambda *_: _wake(arrived))
             if self._link.is_up and not channel.is_closed:
                 self._subscribed.set()
                 if self._on_subscribed is not None:
                     self._on_subscribed()
             last_batch = 0
-            while not self._stopping.is_set() and not channel.is_closed:
+            while not (self._stopping.is_set() or ended.is_set() or channel.is_closed):
                 batch = await self._collect(arrived, busy=last_batch > 1)
                 if batch:
                     last_batch = await self._work_on(batch)
+                    self._backoff_seconds = _BACKOFF_MIN_SECONDS
         finally:
             if not channel.is_closed:
-                async with asyncio.timeout(3):
+                async with asyncio.timeout(_CLOSE_TIMEOUT_SECONDS):
                     await channel.close()
 
     async def _collect(self, arrived: asyncio.Queue[AbstractIncomingMessage | None], *, busy: bool) -> list[_Delivery[Event]]:
@@ -228,11 +240,13 @@ class BatchConsumer(Generic[Event]):
             delay = min(delay * 2, _BACKOFF_MAX_SECONDS)
 
     async def _wait_out(self, pairs: list[tuple[Event, History]], reason: str) -> None:
+        if self._replica is not None:
+            log.error("events dropped", queue=self._queue.name, count=len(pairs), error=reason)
+            return
         for event, history in pairs:
-            if self._replica is None:
-                await self._failed.wait_out(
-                    self._envelope(event), key=self._route.key, correlation_id=event.correlation_id, history=history, reason=reason
-                )
+            await self._failed.wait_out(
+                self._envelope(event), key=self._route.key, correlation_id=event.correlation_id, history=history, reason=reason
+            )
 
     async def _fail(self, event: Event, history: History, error: Exception) -> None:
         if self._replica is not None:

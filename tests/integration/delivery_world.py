@@ -37,6 +37,17 @@ class World:
     publisher: Publisher
     channel: AbstractChannel
     exits: AsyncExitStack = field(repr=False)
+    losses: int = 0
+
+    async def lose_and_regain(self) -> None:
+        """The line breaks; returns when the service's link has noticed and is up again (consumers may not be, yet)."""
+        before = self.losses
+        await self.proxy.drop()
+        await eventually(lambda: self.losses > before, "the loss is noticed")
+        await self.link.connection(LONG_SECONDS)
+
+    def on_lost(self) -> None:
+        self.losses += 1
 
     async def new_link(self, name: str = "another", *, direct: bool = False, heartbeat_seconds: int = 5) -> BrokerLink:
         """One more connection, closed at the end."""
@@ -88,8 +99,10 @@ async def delivery_world(amqp_url: str, *, heartbeat_seconds: int = 5, confirm_t
         exits.push_async_callback(link.close)
         await link.start(LONG_SECONDS)
         publisher = Publisher(link, app_id="test", confirm_timeout_seconds=confirm_timeout_seconds)
+        world = World(amqp_url, proxied_url, proxy, link, publisher, await connection.channel(), exits)
+        link.on_lost(world.on_lost)
         try:
-            yield World(amqp_url, proxied_url, proxy, link, publisher, await connection.channel(), exits)
+            yield world
         finally:
             if proxy.hangs:
                 await proxy.cut()  # else each connection would wait for its goodbye

@@ -77,7 +77,7 @@ async def test_an_exchange_that_is_not_there_is_an_error_and_the_next_publish_wo
 
 
 async def test_a_full_queue_is_busy_and_takes_again_when_there_is_room(world: World) -> None:
-    arguments = {"x-queue-type": "quorum", "x-max-length": 1, "x-overflow": "reject-publish"}
+    arguments: dict[str, Any] = {"x-queue-type": "quorum", "x-max-length": 1, "x-overflow": "reject-publish"}
     queue = await world.channel.declare_queue("small", durable=True, arguments=arguments)
 
     async def is_full() -> bool:
