@@ -11,7 +11,7 @@ import asyncpg
 
 from deploy.local.errors import LocalError
 from deploy.local.places import kept_secret
-from deploy.local.ports import free_port, remembered_ports
+from deploy.local.ports import free_port, is_free, remembered_ports
 from deploy.local.postgres import PostgresServer
 from deploy.local.processes import Echo
 from deploy.local.rabbitmq import RabbitmqServer
@@ -141,6 +141,7 @@ class Stack:
             require_free(name, self._ports[name], self.settings.get("BIND_HOST") or "127.0.0.1")
         await self.start_servers()
         await self.prepare()
+        self._choose_ports_again()
         await _all(*(self.start_service(name, number) for name, number in self._wanted))
 
     async def start_servers(self) -> None:
@@ -240,6 +241,13 @@ class Stack:
             self._ports |= {name: _port_number(self.settings, name) for name in SERVICES if self.settings.get(port_setting(name))}
             for name in SERVICES:  # those that this stack does not start must have an address too
                 self._ports.setdefault(name, free_port())
+
+    def _choose_ports_again(self) -> None:
+        """The servers' start took seconds: of the ports that were ours to choose, another program may have one by now."""
+        host = self.settings.get("BIND_HOST") or "127.0.0.1"
+        for name, port in self._ports.items():
+            if not self.settings.get(port_setting(name)) and not is_free(port, host):
+                self._ports[name] = free_port()
 
     def _make(self, name: str, number: int, settings: Mapping[str, str]) -> ServiceProcess:
         environment = base_environment(self.settings, inherit=self._inherit)

@@ -93,7 +93,13 @@ class Queue:
                 # A slow replica loses the oldest and notices the gap in the versions; it may not hold the others up.
                 return {"x-queue-type": "classic", "x-max-length": self.max_length, "x-overflow": "drop-head"}
             case "dead":
-                return {"x-queue-type": "quorum", "x-max-length": self.max_length, "x-overflow": "reject-publish"}
+                return {
+                    "x-queue-type": "quorum",
+                    "x-max-length": self.max_length,
+                    "x-overflow": "reject-publish",
+                    # To look is to be handed out; RabbitMQ 4 would drop after 20 looks where no limit is named.
+                    "x-delivery-limit": 1_000_000,
+                }
             case "delay":
                 assert self.ttl_ms is not None
                 return {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from types import TracebackType
 from typing import Self
 
@@ -35,8 +34,8 @@ class CpuMeter:
         self.by_process = {name: 1e6 * (after[name] - self._before[name]) for name in after}
         self.generator_us = 1e6 * (_cpu(psutil.Process()) - self._own_before)
 
-    def _read(self) -> Counter[str]:
-        seconds: Counter[str] = Counter()
+    def _read(self) -> dict[str, float]:
+        seconds = dict.fromkeys(self._roots, 0.0)
         for name, pid in self._roots.items():
             assert pid is not None
             root = psutil.Process(pid)

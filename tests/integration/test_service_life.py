@@ -1,0 +1,44 @@
+"""A service that waits for a broker which is not there can be stopped at once."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+
+import pytest
+
+from deploy.local.ports import free_port
+from deploy.local.services import PROJECT
+from tests.servers import SECRET_KEY
+
+
+@pytest.mark.parametrize("service", ["gateway", "notifier"])
+async def test_sigterm_while_it_waits_for_the_broker_ends_it(service: str) -> None:
+    settings = {
+        "AMQP_URL": f"amqp://nobody:nothing@127.0.0.1:{free_port()}/",
+        "SECRET_KEY": SECRET_KEY,
+        "JWT_SECRET": SECRET_KEY,
+        "GATEWAY_PORT": str(free_port()),
+        "NOTIFIER_PORT": str(free_port()),
+    }
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", f"services.{service}.main"),
+        cwd=PROJECT,
+        env={"PATH": os.environ["PATH"], **settings},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(30):
+            while b"broker cannot be reached" not in await process.stdout.readline():
+                assert process.returncode is None
+        process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(8):
+            assert await process.wait() == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
