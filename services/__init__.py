@@ -1,6 +1,6 @@
 """The road that money takes, hop by hop.
 
-A deposit:      gateway/api/balance.py -> create-deposit.v1 -> payments/consumers.py -> payments/handlers/ -> payments/providers/
+A deposit:      gateway/api/deposits.py -> create-deposit.v1 -> payments/consumers.py -> payments/handlers/ -> payments/providers/
 A proof of it:  gateway/webhooks.py (verified by gateway/signatures/) -> provider-event.received.v1 -> payments/consumers.py
                 -> payments/handlers/settlement.py -> payments' outbox -> payment.completed.v1
 The credit:     wallet/consumers.py -> wallet/store.py (wallet.post_transfers, one call a batch) -> wallet's outbox -> balance.changed.v1

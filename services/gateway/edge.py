@@ -25,6 +25,8 @@ METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:=+/@-]{1,128}")
 _STATE: Final = "purser.request_id"
 _PREFLIGHT_SECONDS: Final = 600
+_PROBES: Final = ("/health/", "/metrics")
+"""Answered under any load, and not told in the log unless they fail."""
 
 _REQUESTS: Final = Counter("purser_http_requests_total", "HTTP requests answered", ("method", "route", "status"))
 _SECONDS: Final = Histogram("purser_http_request_seconds", "From the request's head to the end of its answer", ("route",))
@@ -105,7 +107,7 @@ class Edge:
             await self._app(scope, receive, send)
 
     def _refusal(self, scope: Scope) -> Problem | None:
-        if self._open > self._requests_max:
+        if self._open > self._requests_max and not scope["path"].startswith(_PROBES):
             return Problem("busy", "too many requests at once; nothing was done")
         origin = _header(scope, b"origin")
         if origin is None:
@@ -127,7 +129,8 @@ class Edge:
         _REQUESTS.labels(method, route, status).inc()
         _SECONDS.labels(route).observe(seconds)
         client = scope.get("client")
-        log.info(
+        tell = log.debug if route.startswith(_PROBES) and status < 400 else log.info
+        tell(
             "request",
             method=method,
             path=_printable(scope["path"]),

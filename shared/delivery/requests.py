@@ -65,6 +65,8 @@ class Requests:
                 raise NoAnswer(message.TYPE) from error
         finally:
             del self._waiting[request_id]
+            if answered.done() and not answered.cancelled():
+                answered.exception()  # seen, also where the hand-over failed and nobody came to wait: else it is logged as lost
         try:
             return answers.validate_json(body)
         except ValidationError as error:
