@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from shared.contracts.queries import GetNotifierHealth, HealthView
-from shared.contracts.topology import NOTIFIER_BALANCE_CHANGED, NOTIFIER_QUERIES
-from shared.contracts.wallet_events import BalanceChanged
+from shared.asyncapi import asyncapi_document
 
 _CURRENCY: Final = {"type": "string", "pattern": "^[a-z]{3}$", "examples": ["rsd"]}
 _VERSION: Final = {"type": "integer", "minimum": 1, "description": "strictly increasing in a currency", "examples": [17]}
@@ -32,50 +30,21 @@ _CLOSE_CODES: Final = (
 )
 
 
-def document(version: str) -> dict[str, Any]:
-    return {
-        "asyncapi": "3.0.0",
-        "info": {"title": "Purser notifier", "version": version, "description": "Pushes balances to open pages."},
-        "channels": {
-            "ws": {
-                "address": "/ws",
-                "description": "Open with ?ticket=… (POST /api/v1/stream/ticket) or an Authorization: Bearer header. " + _CLOSE_CODES,
-                "messages": {"balanceSnapshot": _message(_snapshot()), "balanceUpdated": _message(_updated())},
-            },
-            "balanceChanged": {
-                "address": f"{NOTIFIER_BALANCE_CHANGED.name}.{{replica}}",
-                "description": NOTIFIER_BALANCE_CHANGED.purpose,
-                "parameters": {"replica": {"description": "one process"}},
-                "messages": {"balanceChanged": _message(_envelope())},
-            },
-            "questions": {
-                "address": NOTIFIER_QUERIES.name,
-                "description": NOTIFIER_QUERIES.purpose,
-                "messages": {
-                    "getNotifierHealth": _message(GetNotifierHealth.model_json_schema()),
-                    "healthView": _message(HealthView.model_json_schema(mode="serialization")),
-                },
-            },
-        },
-        "operations": {
-            "sendFrames": {"action": "send", "channel": {"$ref": "#/channels/ws"}},
-            "receiveBalanceChanged": {"action": "receive", "channel": {"$ref": "#/channels/balanceChanged"}},
-            "answerQuestions": {
-                "action": "receive",
-                "channel": {"$ref": "#/channels/questions"},
-                "messages": [{"$ref": "#/channels/questions/messages/getNotifierHealth"}],
-                "reply": {"messages": [{"$ref": "#/channels/questions/messages/healthView"}], "channel": {"$ref": "#/channels/questions"}},
-            },
-        },
+def document() -> dict[str, Any]:
+    """What comes over the broker is the topology's to tell; the socket is told here."""
+    told = asyncapi_document("notifier")
+    told["info"]["description"] += " Pushes balances to open pages over WebSocket."
+    told["channels"]["ws"] = {
+        "address": "/ws",
+        "description": "Open with ?ticket=… (POST /api/v1/stream/ticket) or an Authorization: Bearer header. " + _CLOSE_CODES,
+        "messages": {"balanceSnapshot": _message(_snapshot()), "balanceUpdated": _message(_updated())},
     }
+    told["operations"]["send frames"] = {"action": "send", "channel": {"$ref": "#/channels/ws"}}
+    return told
 
 
 def _message(schema: dict[str, Any]) -> dict[str, Any]:
-    # Not plain JSON Schema to AsyncAPI's eyes unless it says so: Pydantic writes 2020-12, with its own $defs inside.
-    return {
-        "contentType": "application/json",
-        "payload": {"schemaFormat": "application/schema+json;version=draft-2020-12", "schema": schema},
-    }
+    return {"contentType": "application/json", "payload": schema}
 
 
 def _snapshot() -> dict[str, Any]:
@@ -95,11 +64,6 @@ def _updated() -> dict[str, Any]:
     )
     updated["properties"]["changes_truncated"] = {"const": True, "description": "there were more changes since the last frame"}
     return updated
-
-
-def _envelope() -> dict[str, Any]:
-    event = BalanceChanged.model_json_schema()
-    return _object({"type": {"const": BalanceChanged.TYPE}, "events": {"type": "array", "minItems": 1, "maxItems": 100, "items": event}})
 
 
 def _object(properties: dict[str, Any]) -> dict[str, Any]:

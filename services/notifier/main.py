@@ -6,7 +6,6 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from importlib.metadata import PackageNotFoundError, version
 
 from aio_pika.exceptions import CONNECTION_EXCEPTIONS
 from prometheus_client import REGISTRY
@@ -65,7 +64,7 @@ async def notifier(settings: NotifierSettings) -> AsyncIterator[None]:
         admission = Admission(TicketOffice(settings.keys), build_verifier(settings))
     except JwksUnavailable as error:
         raise SystemExit(f"cannot start: {error}") from error
-    pages = Pages(health, document(_version()), settings.origins, _subscribed(link, consumer), counts)
+    pages = Pages(health, document(), settings.origins, _subscribed(link, consumer), counts)
     limits = Limits(settings.sockets_max, settings.ping_interval_seconds, settings.ping_timeout_seconds, settings.slow_socket_seconds)
     sockets = SocketServer(
         listen(settings.bind_host, settings.notifier_port, "NOTIFIER_PORT"), pages, hub, admission, wallet.open_stream, counts, limits
@@ -104,13 +103,6 @@ def _subscribed(link: BrokerLink, consumer: BatchConsumer[BalanceChanged]) -> Ca
         return True
 
     return subscribed
-
-
-def _version() -> str:
-    try:
-        return version("purser")
-    except PackageNotFoundError:
-        return "0"
 
 
 def main() -> None:

@@ -9,11 +9,12 @@ from typing import Any, get_args
 import pytest
 from faststream.specification.asyncapi.v3_0_0.schema import ApplicationSchema
 
+from services.notifier.asyncapi import document as notifier_document
 from shared.asyncapi import asyncapi_document
 from shared.contracts.topology import ENVELOPE_EVENTS, ROUTES, Route, Service
 
 SERVICES: tuple[Service, ...] = get_args(Service)
-DOCUMENTS = {service: asyncapi_document(service) for service in SERVICES}
+DOCUMENTS = {service: asyncapi_document(service) for service in SERVICES} | {"notifier": notifier_document()}  # it adds its socket
 EACH_SERVICE = pytest.mark.parametrize("service", SERVICES)
 EACH_ROUTE = pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.key)
 
