@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+import httpx
 import pytest
 from structlog.testing import capture_logs
 
@@ -168,6 +169,16 @@ async def test_csv_that_cannot_begin_is_a_problem(world: World) -> None:
     world.stand_ins.answers[ListTransactions] = silent
     response = await world.get("/api/v1/balance/transactions.csv")
     assert (response.status_code, response.headers["content-type"]) == (503, "application/problem+json")
+
+
+async def test_csv_that_breaks_off_is_not_taken_for_whole(world: World) -> None:
+    async def first_page_alone(query: ListTransactions) -> TransactionPage | None:
+        return TransactionPage(items=(item(9),), next_cursor="2") if query.cursor is None else None
+
+    world.stand_ins.answers[ListTransactions] = first_page_alone
+    with capture_logs() as logs, pytest.raises(httpx.RemoteProtocolError):
+        await world.get("/api/v1/balance/transactions.csv")
+    assert "request failed" in [line["event"] for line in logs]
 
 
 async def test_the_system_is_ready_when_all_four_are(world: World) -> None:
