@@ -102,15 +102,15 @@ class Publisher:
         connection = await self._link.connection(_LINK_WAIT_SECONDS)
         if self._channel is not None and not self._channel.is_closed and self._channel_of is connection:
             return self._channel
-        async with self._opening:
-            if self._channel is None or self._channel.is_closed or self._channel_of is not connection:
-                try:
-                    async with asyncio.timeout(self._confirm_timeout_seconds):
-                        self._channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
-                except (*CONNECTION_EXCEPTIONS, TimeoutError) as error:
-                    raise BrokerUnavailable("no channel to the broker") from error
-                self._channel_of = connection
-            return self._channel
+        try:
+            # One time for all who wait: the next in line does not begin a wait of its own.
+            async with asyncio.timeout(self._confirm_timeout_seconds), self._opening:
+                if self._channel is None or self._channel.is_closed or self._channel_of is not connection:
+                    self._channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
+                    self._channel_of = connection
+                return self._channel
+        except (*CONNECTION_EXCEPTIONS, TimeoutError) as error:
+            raise BrokerUnavailable("no channel to the broker") from error
 
 
 @dataclass(frozen=True, slots=True)

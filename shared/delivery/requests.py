@@ -7,6 +7,7 @@ request() serves one caller at a time, so this is written on aio-pika: any numbe
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any, Final, TypeVar
 
 import structlog
@@ -38,7 +39,8 @@ class Requests:
         self._link = link
         self._app_id = app_id
         self._max_in_flight = max_in_flight
-        self._waiting: dict[str, asyncio.Future[bytes]] = {}
+        self._in_flight = 0
+        self._waiting: dict[str, tuple[AbstractChannel, asyncio.Future[bytes]]] = {}
         self._channel: AbstractChannel | None = None
         self._channel_of: AbstractConnection | None = None
         self._opening = asyncio.Lock()
@@ -49,31 +51,38 @@ class Requests:
         Errors: BrokerUnavailable and Busy (nothing has left), NoAnswer (it was handed over, or may have been), Unroutable.
         A question dies with its deadline at the broker; a command is persistent and outlives this wait.
         """
-        if len(self._waiting) >= self._max_in_flight:
+        if self._in_flight >= self._max_in_flight:
             raise Busy("too many questions wait for an answer")
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + timeout_seconds
-        request_id = str(new_id())
-        answered: asyncio.Future[bytes] = loop.create_future()
-        self._waiting[request_id] = answered
+        self._in_flight += 1
         try:
-            await self._hand_over(message, request_id, timeout_seconds)
-            try:
-                async with asyncio.timeout_at(deadline):
-                    body = await answered
-            except TimeoutError as error:
-                raise NoAnswer(message.TYPE) from error
+            body = await self._exchange(message, timeout_seconds)
         finally:
-            del self._waiting[request_id]
-            if answered.done() and not answered.cancelled():
-                answered.exception()  # seen, also where the hand-over failed and nobody came to wait: else it is logged as lost
+            self._in_flight -= 1
         try:
             return answers.validate_json(body)
         except ValidationError as error:
             log.error("answer that does not fit", question=message.TYPE, correlation_id=message.correlation_id)
             raise NoAnswer(message.TYPE) from error
 
-    async def _hand_over(self, message: Message, request_id: str, timeout_seconds: float) -> None:
+    async def _exchange(self, message: Message, timeout_seconds: float) -> bytes:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout_seconds
+        channel = await self._open_channel(timeout_seconds)
+        request_id = str(new_id())
+        answered: asyncio.Future[bytes] = loop.create_future()
+        self._waiting[request_id] = channel, answered
+        try:
+            await self._hand_over(channel, message, request_id, deadline - loop.time())
+            async with asyncio.timeout_at(deadline):
+                return await answered
+        except TimeoutError as error:
+            raise NoAnswer(message.TYPE) from error
+        finally:
+            del self._waiting[request_id]
+            if answered.done() and not answered.cancelled():
+                answered.exception()  # looked at, though the hand-over may have failed first
+
+    async def _hand_over(self, channel: AbstractChannel, message: Message, request_id: str, timeout_seconds: float) -> None:
         route = route_of(type(message))
         question = route.exchange == QUERIES
         amqp = AmqpMessage(
@@ -89,7 +98,6 @@ class Requests:
             timestamp=utc_now(),
             app_id=self._app_id,
         )
-        channel = await self._open_channel()
         exchange = await channel.get_exchange(route.exchange.name, ensure=False)
         try:
             async with asyncio.timeout(min(_CONFIRM_TIMEOUT_SECONDS, timeout_seconds)):
@@ -106,30 +114,30 @@ class Requests:
                 raise
             raise NoAnswer(route.key) from error
 
-    async def _open_channel(self) -> AbstractChannel:
-        connection = await self._link.connection(_LINK_WAIT_SECONDS)
+    async def _open_channel(self, timeout_seconds: float) -> AbstractChannel:
+        connection = await self._link.connection(min(_LINK_WAIT_SECONDS, timeout_seconds))
         if self._channel is not None and not self._channel.is_closed and self._channel_of is connection:
             return self._channel
-        async with self._opening:
-            if self._channel is None or self._channel.is_closed or self._channel_of is not connection:
-                try:
-                    async with asyncio.timeout(_CONFIRM_TIMEOUT_SECONDS):
-                        channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
-                        replies = await channel.get_queue(REPLY_TO, ensure=False)
-                        await replies.consume(self._on_reply, no_ack=True)
-                except (*CONNECTION_EXCEPTIONS, TimeoutError) as error:
-                    raise BrokerUnavailable("no channel to the broker") from error
-                channel.close_callbacks.add(self._on_closed)
-                self._channel, self._channel_of = channel, connection
-            return self._channel
+        try:
+            # One time for all who wait: the next in line does not begin a wait of its own.
+            async with asyncio.timeout(min(_CONFIRM_TIMEOUT_SECONDS, timeout_seconds)), self._opening:
+                if self._channel is None or self._channel.is_closed or self._channel_of is not connection:
+                    channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
+                    channel.close_callbacks.add(partial(self._on_closed, channel))
+                    replies = await channel.get_queue(REPLY_TO, ensure=False)
+                    await replies.consume(self._on_reply, no_ack=True)
+                    self._channel, self._channel_of = channel, connection
+                return self._channel
+        except (*CONNECTION_EXCEPTIONS, TimeoutError) as error:
+            raise BrokerUnavailable("no channel to the broker") from error
 
     async def _on_reply(self, message: AbstractIncomingMessage) -> None:
-        answered = self._waiting.get(message.correlation_id or "")
+        _, answered = self._waiting.get(message.correlation_id or "", (None, None))
         if answered is not None and not answered.done():
             answered.set_result(message.body)
 
-    def _on_closed(self, *_: Any) -> None:
-        # Direct reply-to ends with its channel: whoever waits now would wait in vain.
-        for answered in self._waiting.values():
-            if not answered.done():
+    def _on_closed(self, closed: AbstractChannel, *_: Any) -> None:
+        # Direct reply-to ends with its channel: who waits on this one would wait in vain.
+        for channel, answered in self._waiting.values():
+            if channel is closed and not answered.done():
                 answered.set_exception(NoAnswer("the broker was lost"))
