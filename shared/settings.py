@@ -6,7 +6,7 @@ import sys
 from typing import Annotated, Any, Literal, NoReturn, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from shared.keys import Keys
@@ -16,6 +16,17 @@ _WEAK = ("secret", "changeme", "change-me", "password", "example", "default")
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
+def _split(value: Any) -> Any:
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+Listed = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+"""Several values in one variable, comma-separated."""
+
+ListedOrUnset = Annotated[tuple[str, ...] | None, NoDecode, BeforeValidator(_split)]
+"""The same; None when the variable is not set, which is not an empty list."""
+
+
 class CommonSettings(BaseSettings):
     """What gateway, payments, wallet and notifier share. Field names are the variables' names in lower case."""
 
@@ -23,15 +34,10 @@ class CommonSettings(BaseSettings):
 
     environment: Literal["development", "production"] = "development"
     amqp_url: str = Field(description="amqp://user:password@host:port/vhost")
-    secret_key: Annotated[tuple[str, ...], NoDecode] = Field(description="at least 32 bytes; two, comma-separated, while rolling")
+    secret_key: Listed = Field(description="at least 32 bytes; two, comma-separated, while rolling")
     bind_host: str = "127.0.0.1"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     allow_demo: bool = False
-
-    @field_validator("secret_key", mode="before")
-    @classmethod
-    def _split_secret_key(cls, value: Any) -> Any:
-        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
     @field_validator("secret_key")
     @classmethod

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from ipaddress import ip_network
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
-from pydantic_settings import NoDecode
 
 from shared.money import currency_code
 from shared.origins import default_origins, origin_of
-from shared.settings import LOOPBACK
+from shared.settings import LOOPBACK, Listed, ListedOrUnset
 from shared.token_settings import TokenSettings
 
 KNOWN_PROVIDERS: Final = ("stripe", "allsecure", "prodamus", "mock")
@@ -25,9 +24,9 @@ class GatewaySettings(TokenSettings):
     notifier_port: int = Field(default=8001, ge=1, le=65535, description="only for NOTIFIER_PUBLIC_URL's default")
     public_url: str = ""
     notifier_public_url: str = ""
-    allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(default=(), description="comma-separated; default: PUBLIC_URL's")
-    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(default=(), description="addresses or networks, comma-separated")
-    providers: Annotated[tuple[str, ...] | None, NoDecode] = Field(default=None, description="on for new payments, first is default")
+    allowed_origins: Listed = Field(default=(), description="comma-separated; default: PUBLIC_URL's")
+    trusted_proxies: Listed = Field(default=(), description="addresses or networks, comma-separated")
+    providers: ListedOrUnset = Field(default=None, description="on for new payments, first is default")
 
     body_limit_bytes: int = Field(default=262_144, ge=1_024, le=16_777_216)
     rpc_timeout_seconds: float = Field(default=10, gt=0, le=25)
@@ -36,11 +35,6 @@ class GatewaySettings(TokenSettings):
     session_cookie_seconds: int = Field(default=28_800, ge=60, le=2_592_000, description="how long a demo login lasts")
     rate_limit_login_failures: int = Field(default=10, ge=1, le=10_000, description="failed logins a minute for one login from one address")
     rate_limit_login_failures_address: int = Field(default=60, ge=1, le=100_000, description="failed logins a minute from one address")
-
-    @field_validator("allowed_origins", "trusted_proxies", "providers", mode="before")
-    @classmethod
-    def _listed(cls, value: Any) -> Any:
-        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
     @field_validator("allowed_origins")
     @classmethod

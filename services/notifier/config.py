@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
-
 from pydantic import Field, field_validator, model_validator
-from pydantic_settings import NoDecode
 
 from shared.origins import default_origins, origin_of
+from shared.settings import Listed
 from shared.token_settings import TokenSettings
 
 
@@ -17,7 +15,7 @@ class NotifierSettings(TokenSettings):
     notifier_port: int = Field(default=8001, ge=1, le=65535)
     gateway_port: int = Field(default=8000, ge=1, le=65535, description="only for PUBLIC_URL's default")
     public_url: str = ""
-    allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(default=(), description="comma-separated; default: PUBLIC_URL's")
+    allowed_origins: Listed = Field(default=(), description="comma-separated; default: PUBLIC_URL's")
 
     sockets_max: int = Field(default=10_000, ge=1, le=1_000_000)
     sockets_per_user_max: int = Field(default=50, ge=1, le=10_000)
@@ -25,11 +23,6 @@ class NotifierSettings(TokenSettings):
     ping_timeout_seconds: float = Field(default=20, gt=0, le=300)
     slow_socket_seconds: float = Field(default=30, gt=0, le=600, description="a socket that takes nothing for this long is dropped")
     snapshot_timeout_seconds: float = Field(default=5, gt=0, le=30, description="how long wallet may take to answer")
-
-    @field_validator("allowed_origins", mode="before")
-    @classmethod
-    def _split_origins(cls, value: Any) -> Any:
-        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
     @field_validator("allowed_origins")
     @classmethod

@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
-
-from pydantic import Field, field_validator, model_validator
-from pydantic_settings import NoDecode
+from pydantic import Field, model_validator
 
 from services.payments.domain import METHODS
-from shared.settings import DatabaseSettings
+from shared.settings import DatabaseSettings, ListedOrUnset
 
 
 class PaymentsSettings(DatabaseSettings):
     payments_port: int = Field(default=8011, ge=0, le=65535, description="health and metrics")
     gateway_port: int = Field(default=8000, ge=1, le=65535)
     public_url: str = Field(default="", description="where payment links lead; default http://localhost:{GATEWAY_PORT}")
-    providers: Annotated[tuple[str, ...] | None, NoDecode] = Field(
-        default=None, description="on for new payments, the first is the default"
-    )
+    providers: ListedOrUnset = Field(default=None, description="on for new payments, the first is the default")
     reconcile_after_seconds: float = Field(default=60, gt=0, le=86_400, description="pending longer than this: the provider is asked")
     session_ttl_seconds: int = Field(default=3600, ge=1, le=30 * 86400)
-
-    @field_validator("providers", mode="before")
-    @classmethod
-    def _split(cls, value: Any) -> Any:
-        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _providers(self) -> PaymentsSettings:
