@@ -26,13 +26,26 @@ def run(service: Service) -> None:
 
 async def _run(service: Service) -> None:
     told = asyncio.Event()
+    starting = asyncio.current_task()
     loop = asyncio.get_running_loop()
+    is_ready = False
+
+    def tell() -> None:
+        told.set()
+        if not is_ready and starting is not None:
+            starting.cancel()  # a server that the start waits for may never come; what had begun is undone
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, told.set)
+        loop.add_signal_handler(number, tell)
     running = service()
-    if not await _started(running, told):
+    try:
+        await running.__aenter__()
+    except asyncio.CancelledError:
+        if not told.is_set():
+            raise
         log.info("stopped before it was ready")
         return
+    is_ready = True
     log.info("ready")
     await told.wait()
     log.info("stopping")
@@ -43,18 +56,3 @@ async def _run(service: Service) -> None:
         log.error("not stopped in time; what was not acknowledged is delivered again")
         raise SystemExit(1) from None
     log.info("stopped")
-
-
-async def _started(running: AbstractAsyncContextManager[None], told: asyncio.Event) -> bool:
-    """Starts; False when it was told to stop first (a server that it waits for may never come), and what had begun is undone."""
-    starting = asyncio.ensure_future(running.__aenter__())
-    stopping = asyncio.ensure_future(told.wait())
-    await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    stopping.cancel()
-    if starting.done():
-        starting.result()
-        return True
-    starting.cancel()
-    async with asyncio.timeout(STOP_SECONDS):
-        await asyncio.gather(starting, return_exceptions=True)
-    return False
