@@ -6,13 +6,15 @@ meets; here the queue must exist, and every failure goes through failures.py.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Any, Final
 
+import orjson
 import structlog
 from aio_pika.abc import AbstractIncomingMessage
-from aio_pika.exceptions import CONNECTION_EXCEPTIONS
+from aio_pika.exceptions import CONNECTION_EXCEPTIONS, AMQPError, ChannelInvalidStateError
 from fast_depends.exceptions import ValidationError as FastDependsValidationError
 from faststream import AckPolicy, BaseMiddleware, ContextRepo
 from faststream.exceptions import SubscriberNotFound
@@ -32,6 +34,10 @@ log = structlog.get_logger(__name__)
 
 _RECONNECT_SECONDS: Final = 1.0
 _STOP_SECONDS: Final = 5.0
+_GIVE_BACK_SECONDS: Final = 0.5
+
+_BROKER_TROUBLE: Final = (DeliveryError, AMQPError, ChannelInvalidStateError)
+"""After a lost line FastStream may consume again before the channel of its answers is back: the work is done, its answer is not out."""
 
 
 def make_broker(url: str, *, app_id: str, name: str, heartbeat_seconds: int = 5) -> RabbitBroker:
@@ -75,7 +81,7 @@ def of(message: type[Message]) -> Callable[[RabbitMessage], Awaitable[bool]]:
 
 class _Settle(BaseMiddleware[Any, AbstractIncomingMessage]):
     """Ends every message: acknowledged when its answer has left; else sent to retry or to the dead letters first. A question is not
-    repeated: whoever asked has a deadline, and asks again."""
+    repeated: whoever asked has a deadline, and asks again. What the broker's own trouble kept from being settled goes back as it is."""
 
     def __init__(self, message: AbstractIncomingMessage, /, *, context: ContextRepo, queue: Queue, failed: FailedMessages) -> None:
         super().__init__(message, context=context)
@@ -88,19 +94,30 @@ class _Settle(BaseMiddleware[Any, AbstractIncomingMessage]):
         if exc_val is not None and not isinstance(exc_val, Exception):
             return False  # cancelled: not acknowledged, so the broker delivers it again
         try:
+            if isinstance(exc_val, _BROKER_TROUBLE):
+                raise exc_val
             if exc_val is not None:
                 await self._failed_with(exc_val)
             await self.msg.ack()
         except (DeliveryError, *CONNECTION_EXCEPTIONS) as error:
             log.warning("message not settled, the broker delivers it again", queue=self._queue.name, error=describe(error))
+            await self._give_back()
         return True
+
+    async def _give_back(self) -> None:
+        # Unacknowledged alone it would stay in our hands for as long as the channel lives; at once, it would come back at once.
+        await asyncio.sleep(_GIVE_BACK_SECONDS)
+        try:
+            await self.msg.nack(requeue=True)
+        except CONNECTION_EXCEPTIONS:
+            log.debug("the channel is gone, and the message back with it", queue=self._queue.name)
 
     async def _failed_with(self, error: Exception) -> None:
         message = self.msg
         if self._queue.sort == "query":
             log.error("question not answered", queue=self._queue.name, question=message.type, error=describe(error))
             return
-        if isinstance(error, (SubscriberNotFound, FastDependsValidationError, ValidationError)):
+        if isinstance(error, (SubscriberNotFound, FastDependsValidationError, ValidationError)) or not _is_json(message.body):
             error = Permanent(f"cannot be read: {describe(error)}")
         key, history, correlation_id = message.type or "", History.of(message.headers), message.correlation_id or ""
         if is_outage(error):
@@ -108,3 +125,11 @@ class _Settle(BaseMiddleware[Any, AbstractIncomingMessage]):
         else:
             log.error("message failed", queue=self._queue.name, type=key, error=describe(error), exc_info=error)
             await self._failed.retry_or_bury(message.body, key=key, correlation_id=correlation_id, history=history, error=error)
+
+
+def _is_json(body: bytes) -> bool:
+    try:
+        orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return False
+    return True
