@@ -12,6 +12,7 @@ from typing import Final
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import asyncpg
+from aio_pika.exceptions import AMQPError
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -121,8 +122,8 @@ def main() -> None:
     settings = load(_Settings)
     try:
         asyncio.run(prepare(settings.database_url, settings.amqp_url, settings.secret_key))
-    except (MigrationError, BrokerUnavailable, OSError, asyncpg.PostgresError) as error:
-        print(f"cannot prepare: {error}", file=sys.stderr)
+    except (MigrationError, BrokerUnavailable, AMQPError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        print(f"cannot prepare: {str(error) or type(error).__name__}", file=sys.stderr)
         raise SystemExit(1) from error
     print("prepared: roles, schemas payments and wallet, topology")
 

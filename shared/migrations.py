@@ -16,6 +16,8 @@ _NAME: Final = re.compile(r"(?P<number>[0-9]{4})_(?P<name>[a-z0-9_]+)\.sql")
 _LOCK: Final = 0x5075727365720001
 """Advisory lock of all migrations ("Purser"): two deploys at once take turns."""
 
+_LOCK_TIMEOUT_SECONDS: Final = 60.0
+
 
 class MigrationError(Exception):
     """The schema and the migration files do not belong together."""
@@ -40,6 +42,8 @@ def read(folder: Path) -> list[Migration]:
         if match is None:
             raise MigrationError(f"{path.name} is not named like 0001_what_it_does.sql")
         migrations.append(Migration(int(match["number"]), match["name"], path.read_text(encoding="utf-8")))
+    if not migrations:
+        raise MigrationError(f"no migrations in {folder}: the installation is not whole")
     if [m.number for m in migrations] != list(range(1, len(migrations) + 1)):
         raise MigrationError(f"the migrations in {folder.name} are not numbered 1, 2, 3 …")
     return migrations
@@ -51,7 +55,10 @@ async def migrate(admin: Connection, schema: str, folder: Path) -> list[int]:
     Each file runs in one transaction with its record. MigrationError when the schema is ahead, or an applied file was changed since.
     """
     migrations = read(folder)
-    await admin.execute("select pg_advisory_lock($1)", _LOCK, timeout=60)
+    try:
+        await admin.execute("select pg_advisory_lock($1)", _LOCK, timeout=_LOCK_TIMEOUT_SECONDS)
+    except TimeoutError as error:
+        raise MigrationError("another deploy is migrating this database and does not end") from error
     try:
         await admin.execute(f"create schema if not exists {schema}")
         await admin.execute(
