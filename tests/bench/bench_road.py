@@ -49,10 +49,10 @@ async def _measure(stack: Stack, arguments: argparse.Namespace) -> dict[str, Any
     runs = []
     async with open_crowd(stack, users) as crowd:
         say("warming up")
-        await _saturate(stack, crowd, await seed(stack, users, 1_000))
+        await _saturate(stack, crowd, await seed(stack, users, 1_000), arguments.connections)
         for number in range(arguments.runs):
             proofs = await seed(stack, users, arguments.credits)
-            run = await _saturate(stack, crowd, proofs)
+            run = await _saturate(stack, crowd, proofs, arguments.connections)
             say(f"run {number + 1}: {run['credits_per_second']:.0f} credits/s, {run['cpu_us']:.0f} us CPU a credit")
             runs.append(run)
         say("low load")
@@ -75,13 +75,13 @@ async def _measure(stack: Stack, arguments: argparse.Namespace) -> dict[str, Any
     }
 
 
-async def _saturate(stack: Stack, crowd: Crowd, proofs: list[Proof]) -> dict[str, Any]:
-    """Every webhook as fast as they are taken, 64 at once; over when the last credit has reached its socket."""
+async def _saturate(stack: Stack, crowd: Crowd, proofs: list[Proof], connections: int) -> dict[str, Any]:
+    """Every webhook as fast as they are taken, `connections` at once; over when the last credit has reached its socket."""
     crowd.expect(proof.payment_id for proof in proofs)
     frames_before = crowd.frames
     with CpuMeter(stack) as cpu:
         begun = time.perf_counter()
-        posts = await post_all(stack.gateway_url, proofs, connections=64)
+        posts = await post_all(stack.gateway_url, proofs, connections=connections)
         await crowd.all_seen(timeout_seconds=120)
         seconds = time.perf_counter() - begun
     latencies = _latencies(posts, crowd)
@@ -145,6 +145,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--credits", type=int, default=10_000, help="webhooks a saturated run (10000)")
     parser.add_argument("--runs", type=int, default=3, help="saturated runs (3)")
     parser.add_argument("--users", type=int, default=200, help="users, each with an open socket (200)")
+    parser.add_argument("--connections", type=int, default=256, help="webhooks on their way at once (256; fewer do not saturate it)")
     parser.add_argument("--low-credits", type=int, default=300, help="webhooks at low load (300)")
     parser.add_argument("--low-per-second", type=float, default=20, help="their pace (20)")
     parser.add_argument("--yardstick-seconds", type=int, default=8, help="of each pgbench run (8)")
