@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from services.gateway import documentation, errors
 from services.gateway.answers import WebhookAnswer
 from services.gateway.api import balance, deposits, operations, payments, sessions, stream
+from services.gateway.docs import docs_router
 from services.gateway.documentation import operation
 from services.gateway.edge import WEBHOOKS_PATH, Edge
 from services.gateway.parts import Parts
@@ -27,10 +28,11 @@ always safe."""
 def create_app(parts: Parts) -> Edge:
     """The gateway's whole HTTP face; nothing is connected here."""
     # A path with one slash more or less is another path: a redirect would lose the body of a POST.
-    app = FastAPI(title="Purser", version=VERSION, description=_ABOUT, redoc_url=None, redirect_slashes=False)
+    app = FastAPI(title="Purser", version=VERSION, description=_ABOUT, docs_url=None, redoc_url=None, redirect_slashes=False)
     app.state.parts = parts
     for resource in (sessions, balance, deposits, payments, stream, operations):
         app.include_router(resource.router)
+    app.include_router(docs_router())
     errors.install(app)
     documentation.install(app, public_url=parts.settings.public_url, more_paths={f"{WEBHOOKS_PATH}{{provider}}": _webhook_path()})
     webhooks = Webhooks(parts.ingress, parts.settings.body_limit_bytes)

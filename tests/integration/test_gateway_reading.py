@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -261,3 +262,19 @@ async def test_metrics_and_documents(world: World) -> None:
     assert "some-id" not in metrics
     assert (await world.http.get("/asyncapi.json")).json()["asyncapi"] == "3.0.0"
     assert "swagger" in (await world.http.get("/docs")).text
+
+
+async def test_the_docs_page_asks_nobody_but_us(world: World) -> None:
+    start = await world.http.get("/")
+    page = await world.http.get(start.headers["Location"])
+    links = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+
+    assert (start.status_code, page.status_code) == (307, 200)
+    assert len(links) == 3
+    for link in links:
+        asset = await world.http.get(link)
+        assert link.startswith("/docs/")
+        assert asset.status_code == 200
+        assert len(asset.content) > 500
+    assert "http://" not in page.text.replace("http://localhost", "")
+    assert "https://" not in page.text
