@@ -161,6 +161,10 @@ def choose_method(asked: str | None, enabled: Sequence[str], *, production: bool
     return None
 
 
+class TooLate(Exception):
+    """The command came after its deadline. It leaves no trace: its key is free for a repeat, a receipt says that nothing was received."""
+
+
 # ---- refusals, in the words of the contract
 
 

@@ -133,18 +133,36 @@ async def test_a_provider_that_does_not_tell_is_asked_again(fresh_database_url: 
         assert isinstance((await world.deposits.create(command)).answer, DepositCreated)
 
 
-async def test_a_command_past_its_deadline_is_refused_and_a_poller_learns_why(fresh_database_url: str) -> None:
+async def test_a_command_past_its_deadline_leaves_no_trace_and_its_key_is_free_for_a_repeat(fresh_database_url: str) -> None:
+    """What lay in the queue during a long outage must not spoil the key for the client that is still repeating."""
     async with payments_world(fresh_database_url) as world:
-        command = deposit_command(deadline=utc_now() - timedelta(seconds=1))
+        stale = deposit_command(idempotency=sameness("key-1"), deadline=utc_now() - timedelta(seconds=1))
 
-        reply = await world.deposits.create(command)
+        late = await world.deposits.create(stale)
+        repeat = await world.deposits.create(
+            stale.model_copy(update={"message_id": new_id(), "deadline": utc_now() + timedelta(seconds=60)})
+        )
 
-        assert isinstance(reply.answer, Refused)
-        assert reply.answer.code == "deadline_passed"
-        view = await world.views.payment(GetPayment(correlation_id="q", payment_id=str(command.payment_id), viewer_user_id="1"))
-        assert isinstance(view, PaymentView)
-        assert view.status == "failed"
-        assert view.problem == reply.answer
+        assert isinstance(late.answer, Refused)
+        assert late.answer.code == "deadline_passed"
+        assert isinstance(repeat.answer, DepositCreated)
+        assert not repeat.replayed
+
+
+async def test_a_command_that_was_begun_in_time_is_finished_however_late(fresh_database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with payments_world(fresh_database_url) as world:
+        command = deposit_command(idempotency=sameness("key-1"))
+
+        async def silent(_: object) -> Unknown:
+            return Unknown()
+
+        with monkeypatch.context() as patch:
+            patch.setattr(type(world.mock), "create", lambda self, payment: silent(payment))
+            with pytest.raises(NotYet):
+                await world.deposits.create(command)
+
+        late = await world.deposits.create(command.model_copy(update={"deadline": utc_now() - timedelta(seconds=1)}))
+        assert isinstance(late.answer, DepositCreated)
 
 
 async def test_outside_production_the_mock_stands_in_for_a_known_method(fresh_database_url: str) -> None:

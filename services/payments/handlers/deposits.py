@@ -38,7 +38,10 @@ class Deposits:
 
     async def create(self, command: CreateDeposit) -> DepositReply:
         """Makes the payment and its session once per key; any repeat gets the first answer. NotYet when the provider did not tell."""
-        begun = await self._begin(command)
+        try:
+            begun = await self._begin(command)
+        except domain.TooLate:
+            return DepositReply(answer=domain.too_late(command.correlation_id))
         if isinstance(begun, CommandReply):
             return begun
         # No transaction is open while the provider is asked.
@@ -59,12 +62,8 @@ class Deposits:
                     case idempotency.Reused():
                         return DepositReply(answer=domain.key_reused(command.correlation_id))
                     case idempotency.Claimed():
-                        payment = self._open(command)
-                        if not await store.insert_payment(tx, payment, reconcile_after_seconds=self.reconcile_after_seconds):
-                            # The same command again, after a crash half-way: go on with what is written down.
-                            known = await store.find_payment(tx, payment.payment_id)
-                            assert known is not None
-                            payment = known
+                        # Written down already: the same command again, after a crash half-way, which goes on however late.
+                        payment = await store.find_payment(tx, command.payment_id) or await self._write_down(tx, command)
                         if payment.refusal is not None:
                             return await self._keep(tx, command, DepositReply(answer=payment.refusal))
                         return payment
@@ -74,14 +73,23 @@ class Deposits:
                 return DepositReply(answer=domain.key_in_use(command.correlation_id))
             await asyncio.sleep(_IN_USE_RECHECK_SECONDS)
 
+    async def _write_down(self, tx: Connection, command: CreateDeposit) -> Payment:
+        if utc_now() > command.deadline:
+            raise domain.TooLate  # and so the claim of its key is undone
+        payment = self._open(command)
+        if await store.insert_payment(tx, payment, reconcile_after_seconds=self.reconcile_after_seconds):
+            return payment
+        # Delivered twice at once, without a key: the other one was first.
+        known = await store.find_payment(tx, payment.payment_id)
+        assert known is not None
+        return known
+
     def _open(self, command: CreateDeposit) -> Payment:
         """The payment as it begins, or, refused, as it ends: a poller then learns why."""
         now = utc_now()
         method = domain.choose_method(command.method, self.enabled, production=self.production)
         refusal: Refused | None = None
-        if now > command.deadline:
-            refusal = domain.too_late(command.correlation_id)
-        elif method is None:
+        if method is None:
             refusal = domain.method_refused(self.enabled, command.correlation_id)
         elif method != (command.method or method):
             log.warning("MOCK MODE: the mock stands in", asked=command.method, correlation_id=command.correlation_id)

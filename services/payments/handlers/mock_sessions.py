@@ -36,17 +36,11 @@ class MockSessions:
 
     async def complete(self, command: CompleteMockSession) -> MockReply:
         """Decides the session, or tells what it was decided to be; the same outcome again gives the same event."""
-        async with transaction(self.pool) as tx:
-            match await idempotency.claim(tx, command.idempotency, command.message_id):
-                case idempotency.Answered(answer):
-                    return self._replay(answer)
-                case idempotency.Reused():
-                    return MockReply(answer=domain.key_reused(command.correlation_id))
-                case idempotency.InUse():
-                    return MockReply(answer=domain.key_in_use(command.correlation_id))
-            reply = MockReply(answer=await self._decide(tx, command))
-            await idempotency.keep(tx, command.idempotency, reply.model_dump_json())
-        if isinstance(reply.answer, MockSessionDecided):
+        try:
+            reply = await self._complete(command)
+        except domain.TooLate:
+            return MockReply(answer=domain.too_late(command.correlation_id))
+        if isinstance(reply.answer, MockSessionDecided) and not reply.replayed:
             log.info(
                 "mock session decided",
                 session_id=str(reply.answer.session_id),
@@ -56,14 +50,27 @@ class MockSessions:
             )
         return reply
 
+    async def _complete(self, command: CompleteMockSession) -> MockReply:
+        async with transaction(self.pool) as tx:
+            match await idempotency.claim(tx, command.idempotency, command.message_id):
+                case idempotency.Answered(answer):
+                    return self._replay(answer)
+                case idempotency.Reused():
+                    return MockReply(answer=domain.key_reused(command.correlation_id))
+                case idempotency.InUse():
+                    return MockReply(answer=domain.key_in_use(command.correlation_id))
+            if utc_now() > command.deadline:
+                raise domain.TooLate  # and so the claim of its key is undone
+            reply = MockReply(answer=await self._decide(tx, command))
+            await idempotency.keep(tx, command.idempotency, reply.model_dump_json())
+            return reply
+
     async def _decide(self, tx: Connection, command: CompleteMockSession) -> MockSessionDecided | Refused:
         request_id = command.correlation_id
         session_id = _uuid(command.session_id)
         if self.mock is None or session_id is None:
             return _session_not_found(request_id)
         now = utc_now()
-        if now > command.deadline:
-            return domain.too_late(request_id)
         session = await MockBook.lock(tx, session_id, command.user_id)
         if session is None:
             return _session_not_found(request_id)
