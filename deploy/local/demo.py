@@ -3,14 +3,13 @@
 import argparse
 import asyncio
 import json
-import os
 import shutil
 import signal
-import subprocess
 import sys
 import time
 import uuid
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 import httpx
@@ -20,8 +19,8 @@ from websockets.exceptions import WebSocketException
 from deploy.local.checkout import CACHE, DEMO, only_one, read_settings
 from deploy.local.errors import LocalError
 from deploy.local.places import forget_folder
-from deploy.local.services import PROJECT
 from deploy.local.stack import Stack
+from deploy.local.verify import run_verifier
 
 _STEP_SECONDS = 30.0
 _AGAIN_SECONDS = 0.2
@@ -134,14 +133,14 @@ async def _watch_top_up(story: Story, client: httpx.AsyncClient, socket: ClientC
 
     story.step = "balance.updated on the socket"
     if frame["payment_id"] != payment_id or frame["available_minor"] != before + _AMOUNT_MINOR:
-        raise LocalError(f"expected payment {payment_id} and {before + _AMOUNT_MINOR} minor, got {json.dumps(frame)}")
+        raise LocalError(f"expected payment {payment_id} and {before + _AMOUNT_MINOR} minor, got {json.dumps(frame, default=str)}")
     facts = f"{_CURRENCY} {frame['available']}, version {frame['version']}, {arrived - sent:.3f} s after the click"
     story.tell("balance.updated on the socket", facts)
 
     story.step = "GET /balance"
     balance = await _call(client, "GET", f"/balance?currency={_CURRENCY}")
     if (balance["available_minor"], balance["version"]) != (frame["available_minor"], frame["version"]):
-        raise LocalError(f"the balance {json.dumps(balance)} is not the frame's {json.dumps(frame)}")
+        raise LocalError(f"the balance {json.dumps(balance, default=str)} is not the frame's {json.dumps(frame, default=str)}")
     story.tell("GET /balance agrees", f"{_CURRENCY} {balance['available']}, version {balance['version']}")
 
 
@@ -160,7 +159,7 @@ async def _call(
     while True:
         try:
             answer = await client.request(method, path, json=body, headers=headers)
-            found: dict[str, Any] = answer.json() if answer.content else {}
+            found: dict[str, Any] = answer.json(parse_float=Decimal) if answer.content else {}
         except (httpx.HTTPError, ValueError) as error:
             raise LocalError(f"{method} {path}: {str(error) or type(error).__name__}") from error
         if answer.status_code not in (200, 201, 202, 409, 503) or (until is None and answer.status_code >= 300):
@@ -176,7 +175,7 @@ async def _frame(socket: ClientConnection, kind: str) -> dict[str, Any]:
     """The next frame of the kind; others are passed over."""
     async with asyncio.timeout(_STEP_SECONDS):
         while True:
-            frame: dict[str, Any] = json.loads(await socket.recv())
+            frame: dict[str, Any] = json.loads(await socket.recv(), parse_float=Decimal)
             if frame["type"] == kind:
                 return frame
 
@@ -187,27 +186,12 @@ async def _frame_and_time(socket: ClientConnection, kind: str) -> tuple[dict[str
 
 
 async def _verify(stack: Stack) -> str:
-    """The operator's own command, as a process of its own."""
     assert stack.database_urls is not None
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "deploy.verify"),
-        cwd=PROJECT,
-        env={**os.environ, "VERIFIER_DATABASE_URL": stack.database_urls.verifier, "AMQP_URL": stack.amqp_url},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
-    try:
-        output, _ = await asyncio.wait_for(process.communicate(), _STEP_SECONDS)
-    except TimeoutError as error:
-        raise LocalError(f"verify took longer than {_STEP_SECONDS:.0f} s") from error
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    lines = [line.strip() for line in output.decode(errors="replace").splitlines() if line.strip()]
-    if process.returncode != 0:
-        raise LocalError(f"verify ended with status {process.returncode}: {' | '.join(lines[-5:])}")
+    logins = {"VERIFIER_DATABASE_URL": stack.database_urls.verifier, "AMQP_URL": stack.amqp_url}
+    code, output = await run_verifier(logins, timeout_seconds=_STEP_SECONDS)
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    if code != 0:
+        raise LocalError(f"verify ended with status {code}: {' | '.join(lines[-5:])}")
     return lines[-1] if lines else ""
 
 

@@ -5,7 +5,7 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import ExitStack, asynccontextmanager
 
 from deploy.local.checkout import CACHE, LOCAL, only_one, read_settings
@@ -36,20 +36,31 @@ def main() -> None:
 
 async def _verify() -> int:
     async with _logins() as logins:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "deploy.verify"),
-            cwd=PROJECT,
-            env={**os.environ, **logins},
-            stdin=subprocess.DEVNULL,
-        )
-        try:
-            return await asyncio.wait_for(process.wait(), _SECONDS)
-        except TimeoutError as error:
-            raise LocalError(f"took longer than {_SECONDS:.0f} s") from error
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
+        code, output = await run_verifier(logins, timeout_seconds=_SECONDS)
+        print(output, end="")
+        return code
+
+
+async def run_verifier(logins: Mapping[str, str], *arguments: str, timeout_seconds: float) -> tuple[int, str]:
+    """The operator's own command as a process: its exit status and all that it printed. `logins`: VERIFIER_DATABASE_URL, AMQP_URL."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "deploy.verify", *arguments),
+        cwd=PROJECT,
+        env={**os.environ, **logins},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    try:
+        output, _ = await asyncio.wait_for(process.communicate(), timeout_seconds)
+    except TimeoutError as error:
+        raise LocalError(f"verify took longer than {timeout_seconds:.0f} s") from error
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert process.returncode is not None
+    return process.returncode, output.decode(errors="replace")
 
 
 @asynccontextmanager
