@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import aio_pika
+import aiormq
+import pytest
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 
 from shared.contracts.base import new_id, utc_now
@@ -24,6 +26,12 @@ from tests.tcp_proxy import TcpProxy, tcp_proxy
 ROUTE: Route = route_of(PaymentCompleted)
 LONG_SECONDS = 30.0
 """How long a fact may take to come true on a busy machine; a test that passes never waits so long."""
+
+
+@pytest.fixture
+def sooner_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library's grace for a silent broker is two heartbeats instead of three: only how long the tests of a hung line take."""
+    monkeypatch.setattr(aiormq.Connection, "HEARTBEAT_GRACE_MULTIPLIER", 2)
 
 
 @dataclass

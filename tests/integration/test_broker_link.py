@@ -11,6 +11,7 @@ import pytest
 from shared.delivery.broker import BrokerLink
 from shared.delivery.errors import BrokerUnavailable
 from tests.integration.delivery_world import LONG_SECONDS, eventually
+from tests.integration.delivery_world import sooner_noticed as sooner_noticed
 from tests.tcp_proxy import TcpProxy, tcp_proxy
 
 
@@ -134,16 +135,16 @@ async def test_who_listens_badly_does_not_keep_the_link_down(amqp_url: str) -> N
             await link.close()
 
 
-async def test_a_hung_broker_is_noticed_by_the_heartbeat(amqp_url: str) -> None:
+async def test_a_hung_broker_is_noticed_by_the_heartbeat(sooner_noticed: None, amqp_url: str) -> None:
     """Three heartbeats and three seconds (aiormq's grace): 18 s with the default of 5 s, 183 s with the library's of 60."""
     async with tcp_proxy(amqp_url) as (proxy, url):
         link = BrokerLink(url, name="hung", heartbeat_seconds=1)
         told = Told(link)
         await link.start(LONG_SECONDS)
         proxy.hang()
-        await eventually(lambda: told.lost == 1, "the hang is noticed", 20)
+        await eventually(lambda: told.lost >= 1, "the hang is noticed", 20)
         proxy.restore()
-        await eventually(lambda: told.restored == 1, "the return is told")
+        await eventually(lambda: told.restored >= 1, "the return is told")
         await link.close()
 
 

@@ -181,17 +181,17 @@ async def test_a_poisoned_event_is_a_dead_letter_with_its_reason_and_its_neighbo
     await settled(world)
 
 
-@pytest.mark.parametrize("body", [b"", b"\xff", b"{}", b'{"type": "other.v1", "events": [{}]}'], ids=repr)
-async def test_what_cannot_be_read_at_all_is_a_dead_letter_as_it_came(body: bytes, world: World) -> None:
+async def test_what_cannot_be_read_at_all_is_a_dead_letter_as_it_came(world: World) -> None:
     handler = Handler()
+    unreadable = [b"", b"\xff", b"{}", b'{"type": "other.v1", "events": [{}]}']
     async with consuming(world, handler):
-        await world.send_bytes(body, correlation_id="request-9")
+        for body in unreadable:
+            await world.send_bytes(body, correlation_id="request-9")
         await world.send(event(1))
-        (dead,) = await world.take(QUEUE.dead_name)
+        found = await world.take(QUEUE.dead_name, len(unreadable))
         await eventually(lambda: handler.done == [1], "the next is handled")
-    assert dead.body == body
-    assert dead.correlation_id == "request-9"
-    assert dead.headers["x-reason"]
+    assert [dead.body for dead in found] == unreadable
+    assert all(dead.correlation_id == "request-9" and dead.headers["x-reason"] for dead in found)
 
 
 async def test_an_event_that_breaks_its_batch_is_found_and_the_others_are_worked_on_once(world: World, fast_delays: None) -> None:
