@@ -51,6 +51,32 @@ async def test_the_key_decides_sameness_even_when_the_ids_differ(fresh_database_
         assert await world.rows("select count(*) as n from payments.payments") == [{"n": 1}]
 
 
+async def test_a_repeat_with_another_id_goes_on_with_the_payment_that_a_crash_left_half_made(
+    fresh_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed before its answer, then SECRET_KEY was rolled: the client's repeat is another message with another id of the same key."""
+    async with payments_world(fresh_database_url) as world:
+        command = deposit_command(idempotency=sameness("key-1"))
+
+        async def silent(_: object) -> Unknown:
+            return Unknown()
+
+        with monkeypatch.context() as patch:
+            patch.setattr(type(world.mock), "create", lambda self, payment: silent(payment))
+            with pytest.raises(NotYet):
+                await world.deposits.create(command)
+        async with world.pool.acquire() as db:
+            await db.execute("update payments.idempotency_keys set working_until = now() - interval '1 second'")
+
+        repeat = await world.deposits.create(deposit_command(idempotency=sameness("key-1")))
+        late = await world.deposits.create(command)
+
+        assert isinstance(repeat.answer, DepositCreated)
+        assert repeat.answer.payment_id == command.payment_id
+        assert late.answer == repeat.answer
+        assert await world.rows("select count(*) as n from payments.payments") == [{"n": 1}]
+
+
 async def test_the_same_key_with_another_body_is_refused(fresh_database_url: str) -> None:
     async with payments_world(fresh_database_url) as world:
         await world.deposits.create(deposit_command(idempotency=sameness("key-1", body="2000")))

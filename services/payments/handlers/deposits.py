@@ -55,15 +55,16 @@ class Deposits:
         deadline = asyncio.get_running_loop().time() + _IN_USE_WAIT_SECONDS
         while True:
             async with transaction(self.pool) as tx:
-                match await idempotency.claim(tx, command.idempotency, command.message_id):
+                match await idempotency.claim(tx, command.idempotency, command.message_id, command.payment_id):
                     case idempotency.Answered(answer):
                         kept = DepositReply.model_validate_json(answer)
                         return kept.model_copy(update={"replayed": True})
                     case idempotency.Reused():
                         return DepositReply(answer=domain.key_reused(command.correlation_id))
-                    case idempotency.Claimed():
+                    case idempotency.Claimed(payment_id):
                         # Written down already: the same command again, after a crash half-way, which goes on however late.
-                        payment = await store.find_payment(tx, command.payment_id) or await self._write_down(tx, command)
+                        begun = await store.find_payment(tx, payment_id or command.payment_id)
+                        payment = begun or await self._write_down(tx, command)
                         if payment.refusal is not None:
                             return await self._keep(tx, command, DepositReply(answer=payment.refusal))
                         return payment
