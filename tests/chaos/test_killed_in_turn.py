@@ -1,4 +1,4 @@
-"""200 deposits while every service is killed in turn and RabbitMQ once: each is credited once, and every page knows the last balance."""
+"""200 deposits while every service is killed in turn, RabbitMQ and PostgreSQL once each: each is credited once, every page knows it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from uuid import uuid4
 import httpx
 from websockets.exceptions import WebSocketException
 
+from deploy.local.postgres import PostgresServer
+from deploy.local.rabbitmq import RabbitmqServer
 from deploy.local.stack import Stack
 from tests.flow.people import Person, logged_in
 from tests.flow.verifying import verify
@@ -81,13 +83,14 @@ async def watch(person: Person, newest: dict[str, int]) -> None:
 
 
 async def kill_in_turn(stack: Stack, tally: Tally) -> None:
-    """Each service twice, RabbitMQ once between; each back before the next falls, and only while there is work to disturb."""
-    for victim in ("payments", "wallet", "notifier", "gateway", "rabbitmq", "wallet", "gateway", "payments", "notifier"):
+    """Each service twice, the servers once between; each back before the next falls, and only while there is work to disturb."""
+    servers: dict[str, RabbitmqServer | PostgresServer] = {"rabbitmq": stack.rabbitmq, "postgres": stack.postgres}
+    for victim in ("payments", "wallet", "notifier", "gateway", "rabbitmq", "wallet", "gateway", "postgres", "payments", "notifier"):
         progress = tally.done
         while tally.done < progress + 8 and tally.done < DEPOSITS - 10:
             await asyncio.sleep(0.02)
-        if victim == "rabbitmq":
-            await stack.rabbitmq.kill()
+        if victim in servers:
+            await servers[victim].kill()
         else:
             await stack.kill(victim)
         await stack.wait_ready(timeout_seconds=90)
