@@ -131,9 +131,10 @@ class Route:
 
 PAYMENTS_COMMANDS: Final = Queue("payments.commands", "payments", "what people ask of payments")
 PAYMENTS_PROVIDER_EVENTS: Final = Queue("payments.provider-events", "payments", "verified webhooks, kept whole", prefetch=200)
-PAYMENTS_QUERIES: Final = Queue("payments.queries", "payments", "questions about payments", "query", prefetch=200, max_length=20_000)
+# Some questions wait at the answering side until something is settled: those that wait must not keep the others out.
+PAYMENTS_QUERIES: Final = Queue("payments.queries", "payments", "questions about payments", "query", prefetch=1_000, max_length=20_000)
 WALLET_PAYMENT_COMPLETED: Final = Queue("wallet.payment-completed", "wallet", "credits", prefetch=200)
-WALLET_QUERIES: Final = Queue("wallet.queries", "wallet", "balances, transactions, snapshots", "query", prefetch=400, max_length=20_000)
+WALLET_QUERIES: Final = Queue("wallet.queries", "wallet", "balances, transactions, snapshots", "query", prefetch=1_000, max_length=20_000)
 NOTIFIER_QUERIES: Final = Queue("notifier.queries", "notifier", "is a notifier there", "query", max_length=1_000)
 NOTIFIER_BALANCE_CHANGED: Final = Queue(
     "notifier.balance-changed",
