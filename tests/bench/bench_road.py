@@ -22,16 +22,15 @@ from tests.bench.cpu import CpuMeter
 from tests.bench.load import Crowd, Post, open_crowd, post_all
 from tests.bench.seeding import Proof, seed
 from tests.bench.yardstick import tpcb_per_second
+from tests.flow.people import logged_in
 from tests.servers import CACHE
-
-_QUIET = {"LOG_LEVEL": "INFO", "RATE_LIMIT_USER_PER_SECOND": "100000"}
 
 
 async def main() -> None:
     arguments = _arguments()
     with tempfile.TemporaryDirectory(prefix="purser-bench-", ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o711)
-        stack = Stack(Path(folder), _QUIET, cache=CACHE)
+        stack = Stack(Path(folder), cache=CACHE)
         try:
             await stack.start()
             figures = await _measure(stack, arguments)
@@ -57,6 +56,8 @@ async def _measure(stack: Stack, arguments: argparse.Namespace) -> dict[str, Any
             runs.append(run)
         say("low load")
         low = await _low_load(stack, crowd, await seed(stack, users, arguments.low_credits), arguments.low_per_second)
+    say("one person, one top-up after the other")
+    clicks = await _clicks(stack, arguments.clicks)
     say(f"yardstick again, {arguments.yardstick_seconds} s")
     tpcb_after = await tpcb_per_second(stack.admin_database_url, arguments.yardstick_seconds)
     tpcb = statistics.mean([tpcb_before, tpcb_after])
@@ -71,6 +72,7 @@ async def _measure(stack: Stack, arguments: argparse.Namespace) -> dict[str, Any
         "saturated_p50_ms": statistics.median(run["p50_ms"] for run in runs),
         "frames_per_credit": statistics.median(run["frames_per_credit"] for run in runs),
         "low_load": low,
+        "clicks": clicks,
         "runs": runs,
     }
 
@@ -114,6 +116,28 @@ async def _low_load(stack: Stack, crowd: Crowd, proofs: list[Proof], per_second:
     }
 
 
+async def _clicks(stack: Stack, count: int) -> dict[str, float]:
+    """What a person waits on an idle system: from the completing request to the frame, and to that request's own answer."""
+    to_frame: list[float] = []
+    to_answer: list[float] = []
+    async with logged_in(stack.gateway_url, stack.notifier_urls[0]) as person, person.socket() as socket:
+        await socket.next("balance.snapshot")
+        for _ in range(count):
+            made = await person.deposit(1)
+            begun = time.perf_counter()
+            completing = asyncio.create_task(person.complete(made["session_id"]))
+            await socket.next("balance.updated")
+            to_frame.append(1000 * (time.perf_counter() - begun))
+            assert (await completing).status_code == 200
+            to_answer.append(1000 * (time.perf_counter() - begun))
+    return {
+        "count": count,
+        "to_frame_p50_ms": _quantile(to_frame, 0.5),
+        "to_frame_p99_ms": _quantile(to_frame, 0.99),
+        "to_answer_p50_ms": _quantile(to_answer, 0.5),
+    }
+
+
 def _latencies(posts: list[Post], crowd: Crowd) -> list[float]:
     return [1000 * (crowd.seen[post.payment_id] - post.sent) for post in posts]
 
@@ -133,6 +157,9 @@ def _print(figures: dict[str, Any]) -> None:
     print(
         f"webhook to frame, quiet    {low['to_frame_p50_ms']:8.1f} ms p50, {low['to_frame_p99_ms']:.1f} ms p99 at {low['per_second']:.0f}/s"
     )
+    clicks = figures["clicks"]
+    print(f"completion to frame        {clicks['to_frame_p50_ms']:8.1f} ms p50, {clicks['to_frame_p99_ms']:.1f} ms p99, one person")
+    print(f"completion to its answer   {clicks['to_answer_p50_ms']:8.1f} ms p50")
     print(f"webhook to 2xx, quiet      {low['to_2xx_p50_ms']:8.1f} ms p50")
 
 
@@ -148,6 +175,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--connections", type=int, default=256, help="webhooks on their way at once (256; fewer do not saturate it)")
     parser.add_argument("--low-credits", type=int, default=300, help="webhooks at low load (300)")
     parser.add_argument("--low-per-second", type=float, default=20, help="their pace (20)")
+    parser.add_argument("--clicks", type=int, default=200, help="top-ups of one person through the API (200)")
     parser.add_argument("--yardstick-seconds", type=int, default=8, help="of each pgbench run (8)")
     parser.add_argument("--json", help="also write the figures to this file")
     return parser.parse_args()
