@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from shared.health import Health
+from shared.http_protocol import BoundedHttpProtocol
 from shared.telemetry import METRICS_CONTENT_TYPE, metrics_text
 
 log = structlog.get_logger(__name__)
@@ -81,7 +82,7 @@ class HttpServer:
         config = uvicorn.Config(
             app,
             loop="none",
-            http="httptools",
+            http=BoundedHttpProtocol,
             ws="none",
             lifespan="off",
             access_log=False,
