@@ -58,7 +58,8 @@ class TokenVerifier:
         except (jwt.PyJWTError, ValueError, OverflowError, OSError) as error:
             raise BadToken(type(error).__name__) from error
         subject = claims["sub"]
-        if not isinstance(subject, str) or not 0 < len(subject) <= 64:
+        # Printable: what PostgreSQL, JSON and logs take as it is, which a NUL or half a surrogate pair is not.
+        if not isinstance(subject, str) or not 0 < len(subject) <= 64 or not subject.isprintable():
             raise BadToken("sub")
         roles = claims.get("roles", [])
         if not isinstance(roles, list):
@@ -73,4 +74,4 @@ class TokenVerifier:
 
 
 def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None
+    return value if isinstance(value, str) and value.isprintable() else None

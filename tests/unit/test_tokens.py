@@ -60,6 +60,7 @@ def test_a_role_that_we_do_not_know_is_nothing() -> None:
     [
         *({"iss": "someone"}, {"iss": None}, {"aud": "someone"}, {"aud": None}, {"exp": None}, {"sub": None}),
         *({"sub": ""}, {"sub": "x" * 65}, {"exp": 1}, {"exp": "soon"}, {"roles": "admin"}, {"roles": {"admin": True}}),
+        *({"sub": "a\x00b"}, {"sub": "a\nb"}, {"sub": "a\ud800"}),
         {"nbf": int(time.time()) + 600},
     ],
     ids=str,
@@ -79,6 +80,12 @@ def test_an_expiry_written_as_text_is_still_that_time() -> None:
     exp = int(time.time()) + 600
 
     assert VERIFIER.verify(token(exp=str(exp))).expires_at.timestamp() == exp
+
+
+def test_an_address_that_no_answer_could_hold_is_left_out() -> None:
+    identity = VERIFIER.verify(token(email="a\ud800@example.org", locale="\x00"))
+
+    assert (identity.email, identity.locale) == (None, None)
 
 
 def test_a_number_as_subject_is_refused() -> None:
