@@ -20,12 +20,13 @@ from shared.contracts.base import new_id
 log = structlog.get_logger(__name__)
 
 WEBHOOKS_PATH: Final = "/api/v1/webhooks/"
+STRIPE_ALIAS: Final = "/api/v1/payments/webhook"
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:=+/@-]{1,128}")
 _STATE: Final = "purser.request_id"
 _PREFLIGHT_SECONDS: Final = 600
-_PROBES: Final = ("/health/", "/metrics")
+_PROBES: Final = ("/health/live", "/health/ready", "/metrics")
 """Answered under any load, and not told in the log unless they fail."""
 
 _REQUESTS: Final = Counter("purser_http_requests_total", "HTTP requests answered", ("method", "route", "status"))
@@ -101,6 +102,8 @@ class Edge:
         problem = self._refusal(scope)
         if problem is not None:
             await problem_response(problem, request_id_of(scope))(scope, receive, send)
+        elif scope["path"] == STRIPE_ALIAS and scope["method"] == "POST":
+            await self._webhooks({**scope, "path": f"{WEBHOOKS_PATH}stripe"}, receive, send)
         elif scope["path"].startswith(WEBHOOKS_PATH):
             await self._webhooks(scope, receive, send)
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
@@ -44,6 +45,14 @@ def _rfc3339(value: Any) -> Any:
     return value
 
 
+def _utc(value: datetime) -> datetime:
+    try:
+        return value.astimezone(UTC)
+    except OverflowError as error:
+        # The first hours of year 1 and the last of year 9999 have no UTC time, here or in any service behind.
+        raise PydanticCustomError("time", "must be a time between the years 1 and 9999 in UTC") from error
+
+
 DecimalText = Annotated[
     str,
     BeforeValidator(_decimal_text),
@@ -69,6 +78,6 @@ Locale = Annotated[
     AfterValidator(_locale),
     WithJsonSchema({"type": "string", "description": "Language of the pages that follow: en, ru or sr.", "examples": ["ru"]}),
 ]
-Time = Annotated[AwareDatetime, BeforeValidator(_rfc3339), Field(examples=["2026-01-31T12:00:00Z"])]
+Time = Annotated[AwareDatetime, BeforeValidator(_rfc3339), AfterValidator(_utc), Field(examples=["2026-01-31T12:00:00Z"])]
 OpaqueId = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,100}$")]
 """An id that may be ours; what is not ours is not found."""

@@ -157,6 +157,14 @@ async def test_what_is_malformed_is_422_and_names_the_field(world: World, body: 
     assert (response.status_code, response.json()["errors"][0]["loc"]) == (422, ["body", named])
 
 
+@pytest.mark.parametrize("session_id", ["a/b?c", "..", "a#b", "%2e%2e", '"'])
+async def test_what_was_never_a_session_is_404_and_no_location_is_made_of_it(world: World, session_id: str) -> None:
+    world.stand_ins.answers[CompleteMockSession] = silent
+    response = await world.post(COMPLETE, {"session_id": session_id})
+
+    assert (response.status_code, response.json()["code"]) == (404, "session_not_found")
+
+
 async def test_a_replayed_completion_gives_the_same_bytes_and_says_so(world: World) -> None:
     made = await opened(world)
     world.stand_ins.completed.update(world.stand_ins.payments)

@@ -123,6 +123,8 @@ async def test_transactions_hand_the_filters_on(world: World) -> None:
         ({"since": "yesterday"}, "since"),
         ({"since": "2026-01-01T00:00:00"}, "since"),
         ({"until": "1767225600"}, "until"),
+        ({"since": "0001-01-01T00:00:00+14:00"}, "since"),
+        ({"until": "9999-12-31T23:59:59-14:00"}, "until"),
         ({"cursor": ""}, "cursor"),
         ({"cursor": "x" * 3000}, "cursor"),
     ],

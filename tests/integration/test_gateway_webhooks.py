@@ -107,11 +107,12 @@ async def test_unknown_provider_wrong_method_and_too_large(world: World) -> None
     large = b"x" * (world.settings.body_limit_bytes + 1)
     answers = [
         await world.http.post("/api/v1/webhooks/stripe", content=b"{}"),
+        await world.http.post("/api/v1/payments/webhook", content=b"{}"),
         await world.http.post("/api/v1/webhooks/", content=b"{}"),
         await world.http.post("/api/v1/webhooks/mock/", content=b"{}"),
         await world.http.get(MOCK),
         await world.http.post(MOCK, content=large, headers=signed(large)),
     ]
-    assert [answer.status_code for answer in answers] == [404, 404, 404, 405, 413]
+    assert [answer.status_code for answer in answers] == [404, 404, 404, 404, 405, 413]
     assert {answer.headers["content-type"] for answer in answers} == {"application/problem+json"}
-    assert answers[3].headers["Allow"] == "POST"
+    assert answers[4].headers["Allow"] == "POST"

@@ -46,12 +46,13 @@ async def test_more_requests_than_can_be_worked_on_are_503_but_probes_are_answer
     async with client(edge(app, requests_max=1)) as http:
         first = asyncio.create_task(http.get("/slow"))
         await came.wait()
-        second, probe = await http.get("/slow"), await http.get("/health/live")
+        second, probe, system = await http.get("/slow"), await http.get("/health/live"), await http.get("/health/system")
         go_on.set()
         done = await first
         after = await http.get("/slow")
 
     assert (second.status_code, second.json()["code"], second.headers["Retry-After"]) == (503, "busy", "2")
+    assert system.status_code == 503, "it asks every service behind, so it is no probe"
     assert (probe.status_code, done.status_code, after.status_code) == (200, 200, 200)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from datetime import datetime, timedelta
 from typing import Annotated, Final, Literal
 
@@ -38,6 +39,7 @@ COMMAND_LIFE: Final = timedelta(seconds=60)
 """A command that is worked on later than this is refused: nobody may be waiting any more."""
 
 _POLL_SECONDS: Final = 1
+_OURS: Final = re.compile(r"[A-Za-z0-9_-]{1,100}")
 _NOT_FINAL: Final = frozenset({"pending", "expired", "canceled"})
 _DEPOSIT: Final = "POST /api/v1/balance/deposit"
 _COMPLETE: Final = "POST /api/v1/balance/mock/complete"
@@ -124,6 +126,9 @@ async def complete(request: Request, caller: SignedIn, parts: GatewayParts) -> R
     waits_until = asyncio.get_running_loop().time() + parts.services.timeout_seconds
     key = key_of(request)
     body = await read_json(request, CompleteRequest, parts.settings.body_limit_bytes)
+    if not _OURS.fullmatch(body.value.session_id):
+        # Never given out; and a Location made of it would lead somewhere else.
+        raise Problem("session_not_found", "There is no such session.")
     command = CompleteMockSession(
         correlation_id=request_id_of(request.scope),
         idempotency=idempotency(caller.user_id, _COMPLETE, key, body.fingerprint),
