@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import Final
 from uuid import UUID
 
 from services.payments import consumers
@@ -23,6 +24,7 @@ from services.payments.reconciler import Reconciler
 from services.payments.store import SCHEMA
 from shared import migrations, postgres
 from shared.asyncapi import asyncapi_document
+from shared.contracts.topology import PAYMENTS_QUERIES
 from shared.delivery.broker import BrokerLink
 from shared.delivery.declare import declare_topology
 from shared.delivery.publisher import Publisher
@@ -36,6 +38,9 @@ from shared.telemetry import configure_logging
 from shared.waiting import Waiters
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+
+WAITERS_MAX: Final = PAYMENTS_QUERIES.prefetch * 3 // 4
+"""Who waits holds one of the queue's deliveries; the rest is kept for questions that are answered at once."""
 
 
 @asynccontextmanager
@@ -62,7 +67,7 @@ async def payments(settings: PaymentsSettings) -> AsyncIterator[None]:
             mock = MockProvider(MockBook(pool), settings.keys, base_url=settings.base_url, session_ttl_seconds=settings.session_ttl_seconds)
             providers[mock.name] = mock
         health = Health("payments", {"broker": link.check, "database": lambda: postgres.check(pool)})
-        waiters: Waiters[UUID] = Waiters()
+        waiters: Waiters[UUID] = Waiters(WAITERS_MAX)
         broker = make_broker(settings.amqp_url, app_id="payments", name=f"{name} commands")
         deposits = Deposits(
             pool,
