@@ -20,10 +20,12 @@ COMMAND_TIMEOUT_SECONDS: Final = 10.0
 ACQUIRE_TIMEOUT_SECONDS: Final = 5.0
 _CONNECT_TIMEOUT_SECONDS: Final = 10.0
 
-_OUTAGE_CLASSES: Final = ("08", "53", "57", "40")
-"""SQLSTATE classes that pass by themselves: connection, resources, operator intervention, serialization and deadlock."""
+_OUTAGE_CLASSES: Final = ("08", "28", "53", "57", "40")
+"""SQLSTATE classes that pass by themselves: connection, authorization (passwords are being rolled), resources, operator intervention,
+serialization and deadlock."""
 
-_LOCK_TIMEOUT: Final = "55P03"
+_OUTAGES: Final = ("55P03", "25006")
+"""Two more: a lock timeout, and a primary that is not promoted yet."""
 
 
 async def create_pool(url: str, *, size: int, application_name: str) -> Pool:
@@ -81,7 +83,7 @@ def is_outage(error: BaseException) -> bool:
     """True when `error` says that the database is not available or that trying again may do, not that the request is wrong."""
     if isinstance(error, asyncpg.PostgresError):
         sqlstate = error.sqlstate or ""
-        return sqlstate[:2] in _OUTAGE_CLASSES or sqlstate == _LOCK_TIMEOUT
+        return sqlstate[:2] in _OUTAGE_CLASSES or sqlstate in _OUTAGES
     if isinstance(error, asyncpg.InterfaceError):
         return not isinstance(error, ValueError)  # a ValueError beside it: the client's own arguments are wrong
     return isinstance(error, (TimeoutError, OSError))
