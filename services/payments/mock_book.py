@@ -8,7 +8,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 from shared.money import Money
-from shared.postgres import Connection, Pool, connection, transaction
+from shared.postgres import Connection, Pool, transaction
 
 Outcome = Literal["success", "failure"]
 
@@ -48,16 +48,27 @@ class MockBook:
             row = await tx.fetchrow("select * from payments.mock_sessions where session_id = $1", session.session_id)
             return _session(row)
 
-    async def find(self, session_id: UUID) -> MockSession | None:
-        async with connection(self._pool) as db:
-            row = await db.fetchrow("select * from payments.mock_sessions where session_id = $1", session_id)
-            return None if row is None else _session(row)
+    async def find(self, session_id: UUID) -> tuple[MockSession, bool] | None:
+        """The session, and whether it has ended undecided, which is then for good: whoever was deciding it is waited for."""
+        async with transaction(self._pool) as tx:
+            row = await tx.fetchrow("select * from payments.mock_sessions where session_id = $1 for update", session_id)
+            if row is None:
+                return None
+            session = _session(row)
+            return session, session.outcome is None and await MockBook.now(tx) >= session.expires_at
 
     @staticmethod
     async def lock(tx: Connection, session_id: UUID, owner: str) -> MockSession | None:
         """The session, locked until the transaction's end; None when there is none or it is not the owner's."""
         row = await tx.fetchrow("select * from payments.mock_sessions where session_id = $1 and owner = $2 for update", session_id, owner)
         return None if row is None else _session(row)
+
+    @staticmethod
+    async def now(tx: Connection) -> datetime:
+        """The book's one clock, to be asked under the session's lock: with more, a session could end by one and be decided by another."""
+        moment = await tx.fetchval("select clock_timestamp()")
+        assert isinstance(moment, datetime)
+        return moment
 
     @staticmethod
     async def decide(

@@ -17,6 +17,8 @@ from shared.postgres import Connection
 
 SCHEMA: Final = "payments"
 
+_ASK_AGAIN_MAX_SECONDS: Final = 270.0
+
 _COLUMNS: Final = """
     payment_id, session_id, user_id, kind, provider, amount_minor, currency, status, charge_reference, locale, payment_url, description,
     refusal, correlation_id, expires_at, completed_at, created_at, updated_at
@@ -104,11 +106,14 @@ async def find_visible_payments(db: Connection, asked: Sequence[tuple[UUID, str,
 
 async def take_due(tx: Connection, limit: int, again_seconds: float) -> list[Payment]:
     """Pending payments whose provider is to be asked now, the longest due first. Taking one moves its next asking on, to `again_seconds`
-    from now or half its age, whichever is later: so one asker has it at a time, and old ones are asked ever more rarely."""
+    from now or half its age, whichever is later: so one asker has it at a time, and old ones are asked more rarely, yet often enough that
+    a payment whose webhook was lost is known within five minutes."""
     rows = await tx.fetch(
         f"""
         update payments.payments
-        set reconcile_at = clock_timestamp() + greatest(make_interval(secs => $2), (clock_timestamp() - created_at) / 2)
+        set reconcile_at = clock_timestamp() + greatest(
+            make_interval(secs => $2), least((clock_timestamp() - created_at) / 2, make_interval(secs => $3))
+        )
         where payment_id in (
             select payment_id from payments.payments
             where status = 'pending' and reconcile_at <= clock_timestamp()
@@ -120,6 +125,7 @@ async def take_due(tx: Connection, limit: int, again_seconds: float) -> list[Pay
         """,  # noqa: S608
         limit,
         again_seconds,
+        _ASK_AGAIN_MAX_SECONDS,
     )
     return [_payment(row) for row in rows]
 

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
+import pytest
+from structlog.testing import capture_logs
+
+from services.payments.mock_book import MockBook
+from shared.contracts.base import utc_now
 from shared.contracts.queries import GetPayment, PaymentView
 from tests.integration.payments_world import PaymentsWorld, complete_command, payments_world
 
@@ -49,6 +55,42 @@ async def test_an_open_session_is_left_alone_and_an_expired_one_ends(fresh_datab
         assert await state(world) == [("pending", 0), ("expired", 0)]
 
 
+async def test_a_success_that_is_being_decided_as_the_session_ends_is_not_taken_for_expired(fresh_database_url: str) -> None:
+    """The event is lost too: nobody would ask about an expired payment again, and the payer's money would be gone."""
+    async with payments_world(fresh_database_url) as world:
+        created = await world.deposit()
+        async with world.pool.acquire() as db:
+            await db.execute("update payments.mock_sessions set expires_at = now()")
+            deciding = db.transaction()
+            await deciding.start()
+            session = await MockBook.lock(db, created.session_id, "1")
+            assert session is not None
+            await MockBook.decide(db, session, "success", event_id="evt_1", charge="ch_1", at=utc_now())
+            reconciling = asyncio.create_task(world.reconciler.reconcile_due())
+            await asyncio.wait([reconciling], timeout=0.5)
+            await deciding.commit()
+        await reconciling
+
+        async with asyncio.timeout(5):
+            while await state(world) == [("pending", 0)]:
+                await world.reconciler.reconcile_due()
+        assert await state(world) == [("completed", 1)]
+
+
+async def test_what_a_provider_tells_and_does_not_fit_moves_nothing_and_is_told(fresh_database_url: str) -> None:
+    async with payments_world(fresh_database_url) as world:
+        created = await world.deposit()
+        await world.decide(created.session_id)
+        async with world.pool.acquire() as db:
+            await db.execute("update payments.mock_sessions set amount_minor = amount_minor - 1")
+        with capture_logs() as lines:
+            await world.reconciler.reconcile_due()
+
+        assert await state(world) == [("pending", 0)]
+        (told,) = [line for line in lines if line["log_level"] == "error"]
+        assert (told["reason"], told["payment_id"]) == ("amount_mismatch", str(created.payment_id))
+
+
 async def test_many_reconcilers_credit_once(fresh_database_url: str) -> None:
     async with payments_world(fresh_database_url) as world:
         created = [await world.deposit() for _ in range(20)]
@@ -68,6 +110,20 @@ async def test_each_asking_moves_the_next_one_on(fresh_database_url: str) -> Non
         assert (await world.reconciler.reconcile_due(), await world.reconciler.reconcile_due()) == (1, 0)
         (row,) = await world.rows("select reconcile_at > now() + interval '4 minutes' as later from payments.payments")
         assert row["later"]
+
+
+@pytest.mark.parametrize("age_minutes", [20, 50, 60 * 24])
+async def test_however_old_a_payment_is_it_is_asked_about_within_five_minutes(fresh_database_url: str, age_minutes: int) -> None:
+    """A payer may pay at the end of a long session; with all webhooks lost the product promises five minutes."""
+    async with payments_world(fresh_database_url) as world:
+        await world.deposit()
+        async with world.pool.acquire() as db:
+            age = timedelta(minutes=age_minutes)
+            await db.execute("update payments.payments set created_at = now() - $1::interval, reconcile_at = now()", age)
+        await world.reconciler.reconcile_due()
+
+        (row,) = await world.rows("select reconcile_at < now() + interval '4 minutes 50 seconds' as soon from payments.payments")
+        assert row["soon"]
 
 
 async def test_a_payment_is_found_by_its_session_too(fresh_database_url: str) -> None:

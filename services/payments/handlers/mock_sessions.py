@@ -70,10 +70,10 @@ class MockSessions:
         session_id = _uuid(command.session_id)
         if self.mock is None or session_id is None:
             return _session_not_found(request_id)
-        now = utc_now()
         session = await MockBook.lock(tx, session_id, command.user_id)
         if session is None:
             return _session_not_found(request_id)
+        now = await MockBook.now(tx)
         refused = _wrong_amount(session, command.amount, request_id) or _final(session, command.outcome, now, request_id)
         if refused is not None:
             return refused

@@ -83,6 +83,15 @@ class Settlement:
         async with transaction(self.pool) as tx:
             locked = (await store.lock_by_session(tx, [payment.session_id]))[payment.session_id]
             decision = domain.expire(locked, utc_now()) if isinstance(told, Open) else domain.settle(locked, told)
+            if isinstance(decision, Mismatch):
+                log.error(
+                    "what the provider tells does not fit",
+                    reason=decision.reason,
+                    provider=locked.provider,
+                    payment_id=str(locked.payment_id),
+                    correlation_id=locked.correlation_id,
+                )
+                SETTLED.labels(locked.provider, decision.reason).inc()
             if not isinstance(decision, Moved):
                 return
             moved = decision.payment

@@ -70,12 +70,13 @@ class MockProvider:
 
     async def find(self, payment: Payment) -> Told:
         assert payment.session_id is not None
-        session = await self._book.find(payment.session_id)
-        if session is None:
+        found = await self._book.find(payment.session_id)
+        if found is None:
             # Never opened: the command that was to do it is gone, or comes again and opens it.
             return Open(expired=payment.expires_at is not None and utc_now() >= payment.expires_at)
+        session, ended = found
         if session.outcome is None or session.decided_at is None:
-            return Open(expired=utc_now() >= session.expires_at)
+            return Open(expired=ended)
         if session.charge_reference is None:
             return Declined(session.session_id, session.decided_at)
         return Paid(session.session_id, session.charge_reference, session.money, session.decided_at)
