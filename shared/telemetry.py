@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 from collections.abc import Mapping, MutableMapping
 from typing import Any, Final
@@ -16,6 +17,7 @@ METRICS_CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 
 _SECRET_WORDS: Final = ("password", "secret", "token", "authorization", "cookie", "signature", "ticket")
 _DEPTH_MAX: Final = 6
+_VALUES: Final = re.compile(r"(?<=^DETAIL:).*?(?=^HINT:|^\s*$|\Z)|(?<=input_value=).*?(?=, input_type=)", re.MULTILINE | re.DOTALL)
 
 
 def configure_logging(service: str, level: str = "INFO") -> None:
@@ -29,7 +31,7 @@ def configure_logging(service: str, level: str = "INFO") -> None:
         _mask,
     ]
     structlog.configure(
-        processors=[*shared, structlog.processors.format_exc_info, structlog.processors.JSONRenderer(serializer=_dumps)],
+        processors=[*shared, structlog.processors.format_exc_info, _without_values, structlog.processors.JSONRenderer(serializer=_dumps)],
         wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=structlog.BytesLoggerFactory(sys.stdout.buffer),
         cache_logger_on_first_use=True,
@@ -41,6 +43,7 @@ def configure_logging(service: str, level: str = "INFO") -> None:
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
+                _without_values,
                 structlog.processors.JSONRenderer(serializer=lambda event, **_: _dumps(event).decode()),
             ],
         )
@@ -77,6 +80,13 @@ def _named(service: str) -> Any:
         return event
 
     return add_service
+
+
+def _without_values(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    # PostgreSQL's errors show the row, Pydantic's the input: somebody's data, or a secret.
+    if isinstance(event.get("exception"), str):
+        event["exception"] = _VALUES.sub("***", event["exception"])
+    return event
 
 
 def _mask(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

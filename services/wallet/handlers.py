@@ -27,7 +27,7 @@ from shared.contracts.queries import (
     TransferView,
 )
 from shared.delivery.errors import Permanent
-from shared.delivery.failures import Failure
+from shared.delivery.failures import Failure, describe
 from shared.health import Health
 from shared.money import MoneyError
 from shared.postgres import Pool, connection
@@ -75,7 +75,7 @@ class Credits:
                 return await store.post_transfers(db, transfers)
         except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, WalletError) as error:
             # One of them can never be written (its neighbours are tried without it): SQLSTATE classes 22 and 23.
-            raise Permanent(f"{type(error).__name__}: {error}") from error
+            raise Permanent(describe(error)) from error
 
 
 def _instructions(events: Sequence[PaymentCompleted]) -> tuple[list[Transfer], list[int], list[Failure]]:

@@ -10,8 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+import asyncpg
 import structlog
 from prometheus_client import Counter
+from pydantic import ValidationError
 
 from shared.contracts.base import new_id, utc_now
 from shared.contracts.topology import DEAD_LETTERS, DELAYS_SECONDS, MAX_ATTEMPTS, Queue, delay_exchange
@@ -105,8 +107,17 @@ class FailedMessages:
 
 
 def describe(error: BaseException) -> str:
-    """The error in one bounded line, for a header and a log."""
-    return f"{type(error).__name__}: {error}".replace("\n", " ")[:_REASON_LIMIT]
+    """The error in one bounded line, for a header and a log: what was wrong where, without the values, which may be somebody's."""
+    return f"{type(error).__name__}: {_text(error)}".replace("\n", " ")[:_REASON_LIMIT]
+
+
+def _text(error: BaseException) -> str:
+    if isinstance(error, ValidationError):
+        problems = error.errors(include_url=False, include_context=False, include_input=False)
+        return "; ".join(f"{'.'.join(map(str, problem['loc']))} {problem['type']}" for problem in problems)
+    if isinstance(error, asyncpg.PostgresError):
+        return str(error.args[0]) if error.args else ""  # its detail shows the whole row
+    return str(error)
 
 
 def _headers(history: History, attempts: int, reason: str) -> dict[str, str | int]:

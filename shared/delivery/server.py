@@ -118,7 +118,8 @@ class _Settle(BaseMiddleware[Any, AbstractIncomingMessage]):
             log.error("question not answered", queue=self._queue.name, question=message.type, error=describe(error))
             return
         if isinstance(error, (SubscriberNotFound, FastDependsValidationError, ValidationError)) or not _is_json(message.body):
-            error = Permanent(f"cannot be read: {describe(error)}")
+            unreadable = error.original_error if isinstance(error, FastDependsValidationError) else error
+            error = Permanent(f"cannot be read: {describe(unreadable)}")
         key, history, correlation_id = message.type or "", History.of(message.headers), message.correlation_id or ""
         if is_outage(error):
             await self._failed.wait_out(message.body, key=key, correlation_id=correlation_id, history=history, reason=describe(error))

@@ -267,6 +267,7 @@ UNREADABLE: list[tuple[bytes, str | None]] = [
     (b'{"of": 1}', "invented.v1"),
     (b'{"of": 2}', None),
     (b'{"of": 3}', CompleteMockSession.TYPE),
+    (b'{"user_id": "private@example.org"}', "create-deposit.v1"),
 ]
 
 
@@ -283,6 +284,7 @@ async def test_what_cannot_be_read_is_dead_at_once_and_holds_nobody_up(world: Wo
         assert dead.correlation_id == "request-9"
         assert dead.headers["x-attempts"] == 1
         assert str(dead.headers["x-reason"]).startswith("Permanent: cannot be read: ")
+        assert "private" not in str(dead.headers["x-reason"])
     assert handler.calls == 1
     await settled(world)
 

@@ -12,11 +12,15 @@ from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import pytest
 import structlog
 from prometheus_client import Counter
 from prometheus_client.parser import text_string_to_metric_families
+from pydantic import ValidationError
 
+from shared.contracts.payment_commands import CreateDeposit
+from shared.delivery.failures import describe
 from shared.health import Health
 from shared.telemetry import configure_logging, metrics_text
 
@@ -50,6 +54,34 @@ def test_a_line_is_one_json_object_with_service_level_time_and_correlation(lines
     assert line["amount"] == "1.50"
     assert line["note"] == "first\nsecond \U0001f642"
     assert line["timestamp"].endswith("Z")
+
+
+def test_an_exception_shows_neither_the_row_nor_the_input_that_it_is_about(lines: Lines) -> None:
+    row = asyncpg.CheckViolationError("new row violates a check")
+    row.detail = "Failing row contains (private,\nprivate)."
+    row.hint = "look at it"
+    whose = "private" * 20
+    with pytest.raises(ValidationError) as wrong:
+        CreateDeposit.model_validate({"user_id": whose})
+    for error in (wrong.value, row):
+        structlog.get_logger().error("failed", exc_info=error)
+
+    validation, postgres = lines()
+    assert "private" not in f"{validation['exception']} {postgres['exception']}"
+    assert "input_value=***" in validation["exception"]
+    assert "new row violates a check" in postgres["exception"]
+    assert "look at it" in postgres["exception"]
+
+
+def test_a_reason_shows_neither_the_row_nor_the_input_that_it_is_about() -> None:
+    row = asyncpg.CheckViolationError("new row violates a check")
+    row.detail = "Failing row contains (private)."
+    with pytest.raises(ValidationError) as wrong:
+        CreateDeposit.model_validate({"user_id": "private" * 20})
+
+    assert describe(row) == "CheckViolationError: new row violates a check"
+    assert "private" not in describe(wrong.value)
+    assert "user_id string_too_long" in describe(wrong.value)
 
 
 def test_an_exception_stays_within_its_line(lines: Lines) -> None:
