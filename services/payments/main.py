@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Final
 from uuid import UUID
 
+import structlog
+
 from services.payments import consumers
 from services.payments.config import PaymentsSettings
 from services.payments.handlers.deposits import Deposits
@@ -36,6 +38,8 @@ from shared.process import run
 from shared.settings import load
 from shared.telemetry import configure_logging
 from shared.waiting import Waiters
+
+log = structlog.get_logger(__name__)
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -66,13 +70,17 @@ async def payments(settings: PaymentsSettings) -> AsyncIterator[None]:
         if "mock" in settings.enabled:
             mock = MockProvider(MockBook(pool), settings.keys, base_url=settings.base_url, session_ttl_seconds=settings.session_ttl_seconds)
             providers[mock.name] = mock
+        # Those without an adapter here count as known methods without credentials.
+        enabled = tuple(name for name in settings.enabled if name in providers)
+        if enabled != settings.enabled:
+            log.warning("PROVIDERS names some that are not available", available=enabled)
         health = Health("payments", {"broker": link.check, "database": lambda: postgres.check(pool)})
         waiters: Waiters[UUID] = Waiters(WAITERS_MAX)
         broker = make_broker(settings.amqp_url, app_id="payments", name=f"{name} commands")
         deposits = Deposits(
             pool,
             providers,
-            settings.enabled,
+            enabled,
             settings.production,
             timedelta(seconds=settings.session_ttl_seconds),
             settings.reconcile_after_seconds,
