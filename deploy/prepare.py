@@ -26,6 +26,9 @@ from shared.settings import load
 
 SERVICES: Final = Path(__file__).resolve().parent.parent / "services"
 SCHEMAS: Final = ("payments", "wallet")
+_LOCK: Final = 0x5075727365720002
+"""Advisory lock ("Purser", 2) of whoever prepares this database."""
+
 _ROLE_ATTEMPTS: Final = 20
 ROLES: Final = ("purser_payments", "purser_wallet", "purser_verifier")
 
@@ -54,6 +57,8 @@ async def prepare(admin_database_url: str, amqp_url: str, secret_key: str) -> Da
     urls = database_urls(admin_database_url, secret_key)
     admin = await asyncpg.connect(admin_database_url, timeout=10, command_timeout=60)
     try:
+        # Two preparations of one database take turns, else their grants would collide; the lock ends with the connection.
+        await admin.execute("select pg_advisory_lock($1)", _LOCK)
         await make_roles(admin, secret_key)
         for schema in SCHEMAS:
             await migrate(admin, schema, SERVICES / schema / "migrations")

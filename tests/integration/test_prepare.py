@@ -66,11 +66,11 @@ async def test_everything_is_there_for_the_services_to_start(urls: DatabaseUrls,
         assert {queue["name"] for queue in await broker.queues()} == {queue.name for queue in durable_queues()}
 
 
-async def test_twice_and_two_at_once_are_fine_and_keep_what_is_there(urls: DatabaseUrls, fresh_database_url: str, amqp_url: str) -> None:
+async def test_twice_and_four_at_once_are_fine_and_keep_what_is_there(urls: DatabaseUrls, fresh_database_url: str, amqp_url: str) -> None:
     async with delivery_world(amqp_url) as world:
         await world.channel.default_exchange.publish(aio_pika.Message(b"kept"), PAYMENTS_COMMANDS.name)
-        again = await asyncio.gather(*(prepare(fresh_database_url, amqp_url, SECRET_KEY) for _ in range(2)))
-        assert again == [urls, urls]
+        again = await asyncio.gather(*(prepare(fresh_database_url, amqp_url, SECRET_KEY) for _ in range(4)))
+        assert again == [urls] * 4
         assert await world.ready(PAYMENTS_COMMANDS) == 1
 
 
