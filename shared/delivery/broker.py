@@ -16,6 +16,7 @@ import structlog
 from aio_pika.abc import AbstractConnection
 from yarl import URL
 
+from shared.delivery.cancellation import cancelled_by_library
 from shared.delivery.errors import BrokerUnavailable
 
 log = structlog.get_logger(__name__)
@@ -102,8 +103,9 @@ class BrokerLink:
         told = False
         while True:
             try:
-                async with asyncio.timeout(_CONNECT_TIMEOUT_SECONDS):
-                    return await aio_pika.connect(self._url)
+                with cancelled_by_library(BrokerUnavailable("given up while connecting")):
+                    async with asyncio.timeout(_CONNECT_TIMEOUT_SECONDS):
+                        return await aio_pika.connect(self._url)
             except Exception as error:
                 # Whatever it is: this task is the only one that brings the connection back.
                 if not told:
@@ -138,7 +140,8 @@ async def _lost(connection: AbstractConnection) -> None:
 async def _close(connection: AbstractConnection) -> None:
     # Bounded and shielded from its own errors: a broker that is gone cannot answer the goodbye.
     try:
-        async with asyncio.timeout(_CLOSE_TIMEOUT_SECONDS):
-            await connection.close()
+        with cancelled_by_library(BrokerUnavailable("given up while closing")):
+            async with asyncio.timeout(_CLOSE_TIMEOUT_SECONDS):
+                await connection.close()
     except Exception as error:
         log.debug("connection not closed politely", error=type(error).__name__)

@@ -16,9 +16,10 @@ from prometheus_client import Counter, Histogram
 from shared.contracts.base import Message
 from shared.contracts.topology import Queue, routes_to
 from shared.delivery.broker import BrokerLink
+from shared.delivery.cancellation import cancelled_by_library
 from shared.delivery.declare import declare_queue
 from shared.delivery.envelopes import Unpacker, pack
-from shared.delivery.errors import DeliveryError, Permanent
+from shared.delivery.errors import BrokerUnavailable, DeliveryError, Permanent
 from shared.delivery.failures import FailedMessages, Failure, History, describe
 from shared.delivery.publisher import Publisher
 from shared.postgres import is_outage
@@ -117,7 +118,8 @@ class BatchConsumer(Generic[Event]):
     async def _run(self) -> None:
         while not self._stopping.is_set():
             try:
-                await self._consume()
+                with cancelled_by_library(BrokerUnavailable("the broker was lost")):
+                    await self._consume()
             except (*CONNECTION_EXCEPTIONS, DeliveryError, TimeoutError) as error:
                 log.warning("consumer interrupted", queue=self._queue.name, error=describe(error))
             except Exception:

@@ -13,12 +13,19 @@ from aio_pika.abc import AbstractChannel, AbstractQueue
 from shared.contracts import topology
 from shared.contracts.topology import Queue
 from shared.delivery.broker import BrokerLink
+from shared.delivery.cancellation import cancelled_by_library
+from shared.delivery.errors import BrokerUnavailable
 
 _TIMEOUT_SECONDS = 60
 
 
 async def declare_topology(link: BrokerLink) -> None:
     """Every exchange, durable queue and binding of the map. Raises when the broker has one of them with other arguments."""
+    with cancelled_by_library(BrokerUnavailable("the broker was lost")):
+        await _declare_all(link)
+
+
+async def _declare_all(link: BrokerLink) -> None:
     async with asyncio.timeout(_TIMEOUT_SECONDS):
         connection = await link.connection(10)
         channel = await connection.channel()

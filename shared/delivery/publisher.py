@@ -22,6 +22,7 @@ from aio_pika.exceptions import DeliveryError as AmqpDeliveryError
 from shared.contracts.base import Message, new_id, utc_now
 from shared.contracts.topology import Exchange, Route, route_of
 from shared.delivery.broker import BrokerLink
+from shared.delivery.cancellation import cancelled_by_library
 from shared.delivery.envelopes import count_that_fits, pack
 from shared.delivery.errors import BrokerUnavailable, Busy, NotConfirmed, Unroutable
 
@@ -82,8 +83,9 @@ class Publisher:
         channel = await self._open_channel()
         target = await channel.get_exchange(exchange, ensure=False) if exchange else channel.default_exchange
         try:
-            async with asyncio.timeout(self._confirm_timeout_seconds):
-                await target.publish(message, routing_key, mandatory=True)
+            with cancelled_by_library(NotConfirmed(routing_key)):
+                async with asyncio.timeout(self._confirm_timeout_seconds):
+                    await target.publish(message, routing_key, mandatory=True)
         except PublishError as error:
             raise Unroutable(f"no queue takes {routing_key} from {exchange or 'the default exchange'}") from error
         except AmqpDeliveryError as error:
@@ -92,11 +94,6 @@ class Publisher:
             raise NotConfirmed(routing_key) from error
         except CONNECTION_EXCEPTIONS as error:
             raise NotConfirmed(routing_key) from error
-        except asyncio.CancelledError as error:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
-                raise
-            raise NotConfirmed(routing_key) from error  # the library's own cancellation, not ours
 
     async def _open_channel(self) -> AbstractChannel:
         connection = await self._link.connection(_LINK_WAIT_SECONDS)
@@ -104,11 +101,12 @@ class Publisher:
             return self._channel
         try:
             # One time for all who wait: the next in line does not begin a wait of its own.
-            async with asyncio.timeout(self._confirm_timeout_seconds), self._opening:
-                if self._channel is None or self._channel.is_closed or self._channel_of is not connection:
-                    self._channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
-                    self._channel_of = connection
-                return self._channel
+            with cancelled_by_library(BrokerUnavailable("no channel to the broker")):
+                async with asyncio.timeout(self._confirm_timeout_seconds), self._opening:
+                    if self._channel is None or self._channel.is_closed or self._channel_of is not connection:
+                        self._channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
+                        self._channel_of = connection
+                    return self._channel
         except (*CONNECTION_EXCEPTIONS, TimeoutError) as error:
             raise BrokerUnavailable("no channel to the broker") from error
 

@@ -21,6 +21,7 @@ from pydantic import TypeAdapter, ValidationError
 from shared.contracts.base import Message, new_id, utc_now
 from shared.contracts.topology import QUERIES, route_of
 from shared.delivery.broker import BrokerLink
+from shared.delivery.cancellation import cancelled_by_library
 from shared.delivery.errors import BrokerUnavailable, Busy, NoAnswer, Unroutable
 
 log = structlog.get_logger(__name__)
@@ -100,18 +101,14 @@ class Requests:
         )
         exchange = await channel.get_exchange(route.exchange.name, ensure=False)
         try:
-            async with asyncio.timeout(min(_CONFIRM_TIMEOUT_SECONDS, timeout_seconds)):
-                await exchange.publish(amqp, route.key, mandatory=True)
+            with cancelled_by_library(NoAnswer(route.key)):
+                async with asyncio.timeout(min(_CONFIRM_TIMEOUT_SECONDS, timeout_seconds)):
+                    await exchange.publish(amqp, route.key, mandatory=True)
         except PublishError as error:
             raise Unroutable(route.key) from error
         except AmqpDeliveryError as error:
             raise Busy(f"the broker refused {route.key}") from error
         except (*CONNECTION_EXCEPTIONS, TimeoutError) as error:
-            raise NoAnswer(route.key) from error
-        except asyncio.CancelledError as error:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
-                raise
             raise NoAnswer(route.key) from error
 
     async def _open_channel(self, timeout_seconds: float) -> AbstractChannel:
@@ -120,14 +117,15 @@ class Requests:
             return self._channel
         try:
             # One time for all who wait: the next in line does not begin a wait of its own.
-            async with asyncio.timeout(min(_CONFIRM_TIMEOUT_SECONDS, timeout_seconds)), self._opening:
-                if self._channel is None or self._channel.is_closed or self._channel_of is not connection:
-                    channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
-                    channel.close_callbacks.add(partial(self._on_closed, channel))
-                    replies = await channel.get_queue(REPLY_TO, ensure=False)
-                    await replies.consume(self._on_reply, no_ack=True)
-                    self._channel, self._channel_of = channel, connection
-                return self._channel
+            with cancelled_by_library(BrokerUnavailable("no channel to the broker")):
+                async with asyncio.timeout(min(_CONFIRM_TIMEOUT_SECONDS, timeout_seconds)), self._opening:
+                    if self._channel is None or self._channel.is_closed or self._channel_of is not connection:
+                        channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
+                        channel.close_callbacks.add(partial(self._on_closed, channel))
+                        replies = await channel.get_queue(REPLY_TO, ensure=False)
+                        await replies.consume(self._on_reply, no_ack=True)
+                        self._channel, self._channel_of = channel, connection
+                    return self._channel
         except (*CONNECTION_EXCEPTIONS, TimeoutError) as error:
             raise BrokerUnavailable("no channel to the broker") from error
 
