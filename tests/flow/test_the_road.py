@@ -213,3 +213,32 @@ async def test_the_machines_faces(two_notifiers: Stack, student: Person) -> None
         document = (await student.http.get(f"{url}/asyncapi.json")).json()
         assert document["asyncapi"] == "3.0.0"
         assert service in document["info"]["title"].lower()
+
+
+async def test_two_of_every_service_credit_once_and_show_every_version(student: Person, two_notifiers: Stack) -> None:
+    """Replicas share nothing but the broker and the database: locks and constraints decide."""
+    for service in ("payments", "wallet", "gateway"):
+        await two_notifiers.start_service(service, 2)
+    try:
+        before = await student.balance("chf")
+        first, second = two_notifiers.notifier_urls
+        async with student.socket(first) as tab, student.socket(second) as phone:
+            await tab.next("balance.snapshot")
+            await phone.next("balance.snapshot")
+            made = [await student.deposit(3, "chf") for _ in range(40)]
+            twice = f"{two_notifiers.service('gateway', 2).url}/api/v1/balance/mock/complete"
+            answers = await asyncio.gather(
+                *(student.complete(m["session_id"]) for m in made),
+                *(student.http.post(twice, json={"session_id": m["session_id"]}) for m in made),
+            )
+            seen: dict[str, list[int]] = {"tab": [], "phone": []}
+            for name, socket in (("tab", tab), ("phone", phone)):
+                while len(seen[name]) < 40:
+                    seen[name] += [change["version"] for change in (await socket.next("balance.updated"))["changes"]]
+    finally:
+        for service in ("gateway", "payments", "wallet"):
+            assert await two_notifiers.stop_service(service, 2) == 0
+
+    assert {answer.status_code for answer in answers} == {200}
+    assert (await student.balance("chf"))["available_minor"] == before["available_minor"] + 40 * 300
+    assert seen["tab"] == seen["phone"] == list(range(before["version"] + 1, before["version"] + 41))
