@@ -19,7 +19,7 @@ from deploy.local.services import PROJECT, SERVICES
 _FOLDER = PROJECT / "requirements"
 _SECONDS = 180.0
 _OPTIONS = (
-    *("--quiet", "--universal", "--generate-hashes", "--no-emit-index-url", "--no-emit-find-links"),
+    *("--quiet", "--universal", "--generate-hashes"),
     *("--python-version", "3.11", "--custom-compile-command", "make lock"),
 )
 # How uv speaks of a registry that it cannot reach; anything else is a real disagreement.
