@@ -32,9 +32,9 @@ from shared.delivery.errors import NotConfirmed, Unroutable
 from shared.delivery.publisher import Publisher
 from shared.delivery.requests import Requests
 from shared.delivery.server import make_broker, of, serve
+from tests.integration.consumer_world import Handler
 from tests.integration.delivery_world import World, delivery_world, events, eventually
 from tests.integration.delivery_world import sooner_noticed as sooner_noticed
-from tests.integration.test_delivery_consumer import Handler
 from tests.integration.test_delivery_publisher import command, publish_raw
 from tests.integration.test_delivery_requests import ANSWERS, Answering, posted, question
 from tests.tcp_proxy import tcp_proxy
