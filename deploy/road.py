@@ -45,11 +45,11 @@ def written_into(text: str) -> str:
 
 
 def _hops() -> Iterator[str]:
-    legs = [(route.producer, route.exchange, queue, route) for route in ROUTES for queue in route.queues]
-    places = [(producer, exchange, queue) for producer, exchange, queue, _ in legs]
+    legs = [(", ".join(route.producers), route.exchange, queue, route) for route in ROUTES for queue in route.queues]
+    places = [(producers, exchange, queue) for producers, exchange, queue, _ in legs]
     legs.sort(key=lambda leg: places.index(leg[:3]))
-    for (producer, exchange, queue), group in groupby(legs, key=lambda leg: leg[:3]):
-        yield f"{producer} ──▶ ({exchange.name}) ──▶ [{_shown(queue)}] ──▶ {queue.consumer}"
+    for (producers, exchange, queue), group in groupby(legs, key=lambda leg: leg[:3]):
+        yield f"{producers} ──▶ ({exchange.name}) ──▶ [{_shown(queue)}] ──▶ {queue.consumer}"
         for route in (leg[3] for leg in group):
             yield f"    {route.key}{_nature(route)}"
 

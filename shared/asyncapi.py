@@ -6,11 +6,13 @@ knows all of it, so the document is made of the same objects that the services d
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from typing import Any, Final
 
 from pydantic.json_schema import models_json_schema
 
-from shared.contracts import payment_commands, queries
+from shared import contracts
 from shared.contracts.base import Message, Reply
 from shared.contracts.topology import ENVELOPE_EVENTS, ROUTES, Exchange, Queue, Route, Service
 
@@ -20,7 +22,7 @@ _SCHEMAS: Final = "#/components/schemas/{model}"
 
 def asyncapi_document(service: Service) -> dict[str, Any]:
     """The AsyncAPI 3.0.0 document of `service` (https://www.asyncapi.com/docs/reference/specification/v3.0.0)."""
-    sends = [route for route in ROUTES if route.producer == service]
+    sends = [route for route in ROUTES if service in route.producers]
     receives = [(route, queue) for route in ROUTES for queue in route.queues if queue.consumer == service]
     routes = list(dict.fromkeys([*sends, *(route for route, _ in receives)]))
     replies = {name: _reply_class(name) for route in routes for name in route.answers}
@@ -97,8 +99,8 @@ def _message(route: Route) -> dict[str, Any]:
 
 
 def _reply_class(name: str) -> type[Reply]:
-    for module in (payment_commands, queries):
-        for value in vars(module).values():
+    for module in pkgutil.iter_modules(contracts.__path__):
+        for value in vars(importlib.import_module(f"{contracts.__name__}.{module.name}")).values():
             if (
                 isinstance(value, type)
                 and issubclass(value, Reply)

@@ -77,7 +77,7 @@ def credit(payment: PaymentCompleted) -> Transfer:
         reference=payment.credit_reference,
         kind=payment.kind,
         source=AccountName(AccountKind.CLEARING, payment.provider),
-        target=AccountName(AccountKind.USER, payment.user_id),
+        target=AccountName(AccountKind.USER, payment.user_id or "platform"),
         money=Money(payment.amount_minor, payment.currency),
         payment_id=payment.payment_id,
         description=payment.description,

@@ -94,6 +94,13 @@ class Refused(Reply):
     request_id: str
 
 
+class InProgress(Reply):
+    """Written down and worked on; the outcome is not known yet (a provider is silent, say). Never kept as an answer."""
+
+    type: Literal["in-progress.v1"] = "in-progress.v1"
+    resource_id: UUID
+
+
 Answer = TypeVar("Answer", bound=Reply)
 
 
@@ -101,4 +108,4 @@ class CommandReply(Reply, Generic[Answer]):
     """A command's answer. `replayed`: it was decided by an earlier request under the same key."""
 
     replayed: bool = False
-    answer: Answer | Refused
+    answer: Answer | Refused | InProgress

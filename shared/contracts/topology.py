@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 from shared.contracts.base import Message
 from shared.contracts.payment_commands import CompleteMockSession, CreateDeposit
-from shared.contracts.payment_events import PaymentCompleted, ProviderEventReceived
+from shared.contracts.payment_events import PaymentCompleted, PaymentUpdated, ProviderEventReceived, WithdrawalUpdated
 from shared.contracts.queries import (
     GetBalances,
     GetNotifierHealth,
@@ -18,6 +18,7 @@ from shared.contracts.queries import (
     ListTransactions,
     OpenStream,
 )
+from shared.contracts.wallet_commands import MoveFunds, ReleaseHold, ReserveFunds, SettleHold
 from shared.contracts.wallet_events import BalanceChanged
 
 Service = Literal["gateway", "payments", "wallet", "notifier"]
@@ -119,7 +120,7 @@ class Route:
 
     message: type[Message]
     exchange: Exchange
-    producer: Service
+    producers: tuple[Service, ...]
     queues: tuple[Queue, ...]
     bulk: bool = False
     answers: tuple[str, ...] = field(default=())
@@ -134,6 +135,7 @@ PAYMENTS_PROVIDER_EVENTS: Final = Queue("payments.provider-events", "payments", 
 # Some questions wait at the answering side until something is settled: those that wait must not keep the others out.
 PAYMENTS_QUERIES: Final = Queue("payments.queries", "payments", "questions about payments", "query", prefetch=1_000, max_length=20_000)
 WALLET_PAYMENT_COMPLETED: Final = Queue("wallet.payment-completed", "wallet", "credits", prefetch=200)
+WALLET_COMMANDS: Final = Queue("wallet.commands", "wallet", "holds and sets of transfers", prefetch=100)
 WALLET_QUERIES: Final = Queue("wallet.queries", "wallet", "balances, transactions, snapshots", "query", prefetch=1_000, max_length=20_000)
 NOTIFIER_QUERIES: Final = Queue("notifier.queries", "notifier", "is a notifier there", "query", max_length=1_000)
 NOTIFIER_BALANCE_CHANGED: Final = Queue(
@@ -144,21 +146,35 @@ NOTIFIER_BALANCE_CHANGED: Final = Queue(
     prefetch=200,
     max_length=100_000,
 )
+NOTIFIER_PAYMENTS: Final = Queue(
+    "notifier.payments",
+    "notifier",
+    "frames of payments and withdrawals; one queue a replica, named <queue>.<replica>",
+    "replica",
+    prefetch=200,
+    max_length=100_000,
+)
 
 ROUTES: Final[tuple[Route, ...]] = (
-    Route(CreateDeposit, COMMANDS, "gateway", (PAYMENTS_COMMANDS,), answers=("deposit-created.v1", "refused.v1")),
-    Route(CompleteMockSession, COMMANDS, "gateway", (PAYMENTS_COMMANDS,), answers=("mock-session-decided.v1", "refused.v1")),
-    Route(ProviderEventReceived, WEBHOOKS, "gateway", (PAYMENTS_PROVIDER_EVENTS,), bulk=True),
-    Route(PaymentCompleted, EVENTS, "payments", (WALLET_PAYMENT_COMPLETED,), bulk=True),
-    Route(BalanceChanged, EVENTS, "wallet", (NOTIFIER_BALANCE_CHANGED,), bulk=True),
-    Route(GetPayment, QUERIES, "gateway", (PAYMENTS_QUERIES,), answers=("payment-view.v1", "refused.v1")),
-    Route(GetPaymentsHealth, QUERIES, "gateway", (PAYMENTS_QUERIES,), answers=("health-view.v1",)),
-    Route(GetTransfer, QUERIES, "gateway", (WALLET_QUERIES,), answers=("transfer-view.v1",)),
-    Route(GetBalances, QUERIES, "gateway", (WALLET_QUERIES,), answers=("balances-view.v1",)),
-    Route(ListTransactions, QUERIES, "gateway", (WALLET_QUERIES,), answers=("transaction-page.v1", "refused.v1")),
-    Route(OpenStream, QUERIES, "notifier", (WALLET_QUERIES,), answers=("stream-opened.v1",)),
-    Route(GetWalletHealth, QUERIES, "gateway", (WALLET_QUERIES,), answers=("health-view.v1",)),
-    Route(GetNotifierHealth, QUERIES, "gateway", (NOTIFIER_QUERIES,), answers=("health-view.v1",)),
+    Route(CreateDeposit, COMMANDS, ("gateway",), (PAYMENTS_COMMANDS,), answers=("deposit-created.v1", "refused.v1")),
+    Route(CompleteMockSession, COMMANDS, ("gateway",), (PAYMENTS_COMMANDS,), answers=("mock-session-decided.v1", "refused.v1")),
+    Route(ProviderEventReceived, WEBHOOKS, ("gateway",), (PAYMENTS_PROVIDER_EVENTS,), bulk=True),
+    Route(PaymentCompleted, EVENTS, ("payments",), (WALLET_PAYMENT_COMPLETED, NOTIFIER_PAYMENTS), bulk=True),
+    Route(PaymentUpdated, EVENTS, ("payments",), (NOTIFIER_PAYMENTS,), bulk=True),
+    Route(WithdrawalUpdated, EVENTS, ("payments",), (NOTIFIER_PAYMENTS,), bulk=True),
+    Route(MoveFunds, COMMANDS, ("payments",), (WALLET_COMMANDS,), answers=("funds-moved.v1", "refused.v1")),
+    Route(ReserveFunds, COMMANDS, ("payments",), (WALLET_COMMANDS,), answers=("funds-reserved.v1", "refused.v1")),
+    Route(SettleHold, COMMANDS, ("payments",), (WALLET_COMMANDS,), answers=("hold-settled.v1", "refused.v1")),
+    Route(ReleaseHold, COMMANDS, ("payments",), (WALLET_COMMANDS,), answers=("hold-released.v1", "refused.v1")),
+    Route(BalanceChanged, EVENTS, ("wallet",), (NOTIFIER_BALANCE_CHANGED,), bulk=True),
+    Route(GetPayment, QUERIES, ("gateway",), (PAYMENTS_QUERIES,), answers=("payment-view.v1", "refused.v1")),
+    Route(GetPaymentsHealth, QUERIES, ("gateway",), (PAYMENTS_QUERIES,), answers=("health-view.v1",)),
+    Route(GetTransfer, QUERIES, ("gateway",), (WALLET_QUERIES,), answers=("transfer-view.v1",)),
+    Route(GetBalances, QUERIES, ("gateway", "notifier", "payments"), (WALLET_QUERIES,), answers=("balances-view.v1",)),
+    Route(ListTransactions, QUERIES, ("gateway",), (WALLET_QUERIES,), answers=("transaction-page.v1", "refused.v1")),
+    Route(OpenStream, QUERIES, ("notifier",), (WALLET_QUERIES,), answers=("stream-opened.v1",)),
+    Route(GetWalletHealth, QUERIES, ("gateway",), (WALLET_QUERIES,), answers=("health-view.v1",)),
+    Route(GetNotifierHealth, QUERIES, ("gateway",), (NOTIFIER_QUERIES,), answers=("health-view.v1",)),
 )
 
 DELAYS_SECONDS: Final = (1, 5, 30, 120)

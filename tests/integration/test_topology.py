@@ -126,7 +126,7 @@ def test_the_picture_shows_every_service_exchange_queue_and_message() -> None:
 
     for route in ROUTES:
         assert route.key in picture
-        assert f"{route.producer} ──▶ ({route.exchange.name})" in picture
+        assert f"{', '.join(route.producers)} ──▶ ({route.exchange.name})" in picture
     for queue in topology.durable_queues():
         assert queue.name in picture or queue.name.endswith(".dead")
     for exchange in topology.EXCHANGES:
