@@ -56,8 +56,9 @@ class _Delivery(Generic[Event]):
 
 
 class BatchConsumer(Generic[Event]):
-    """One consumer of one bulk queue. `max_events` ends a batch, `linger_ms` is how long a busy consumer waits for more (an idle one never
-    does). `replica` names the process when the queue is its own: then failures are only logged, since the next snapshot repairs them."""
+    """One consumer of one bulk queue, by however many routes it is reached. `max_events` ends a batch, `linger_ms` is how long a busy
+    consumer waits for more (an idle one never does). `replica` names the process when the queue is its own: then failures are only logged,
+    since the next snapshot repairs them."""
 
     def __init__(
         self,
@@ -71,17 +72,18 @@ class BatchConsumer(Generic[Event]):
         linger_ms: float = 3,
         on_subscribed: Callable[[], None] | None = None,
     ) -> None:
-        (route,) = routes_to(queue)
-        assert route.bulk
+        routes = routes_to(queue)
+        assert routes
+        assert all(route.bulk for route in routes)
         self._link = link
         self._queue = queue
-        self._route = route
+        self._keys = tuple(route.key for route in routes)
         self._handler = handler
         self._replica = replica
         self._max_events = max_events
         self._linger_seconds = linger_ms / 1000
         self._on_subscribed = on_subscribed
-        self._unpacker: Unpacker[Any] = Unpacker(route.message)
+        self._unpacker: Unpacker[Any] = Unpacker(*(route.message for route in routes))
         self._failed = FailedMessages(publisher, queue)
         self._arrived: asyncio.Queue[AbstractIncomingMessage | None] = asyncio.Queue(maxsize=queue.prefetch + 1)
         self._stopping = asyncio.Event()
@@ -109,6 +111,11 @@ class BatchConsumer(Generic[Event]):
             log.warning("batch in hand not finished in time, the broker delivers it again", queue=self._queue.name)
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+
+    @property
+    def is_subscribed(self) -> bool:
+        """As far as is known: a loss shows a moment later."""
+        return self._subscribed.is_set()
 
     async def resubscribed(self, timeout_seconds: float) -> None:
         """Waits until the consumer is subscribed (again)."""
@@ -189,10 +196,11 @@ class BatchConsumer(Generic[Event]):
         try:
             events, unreadable = self._unpacker.unpack(message.body)
         except Permanent as error:
-            await self._bury(message.body, str(error), message.correlation_id or "", history)
+            key = message.type if message.type in self._keys else self._keys[0]
+            await self._bury(message.body, str(error), key, message.correlation_id or "", history)
             return _Delivery(message, [], history)
         for item in unreadable:
-            await self._bury(pack(self._route.key, [item.text]), item.reason, "", history)
+            await self._bury(pack(item.key, [item.text]), item.reason, item.key, "", history)
         return _Delivery(message, events, history)
 
     async def _work_on(self, batch: list[_Delivery[Event]]) -> int:
@@ -247,7 +255,7 @@ class BatchConsumer(Generic[Event]):
             return
         for event, history in pairs:
             await self._failed.wait_out(
-                self._envelope(event), key=self._route.key, correlation_id=event.correlation_id, history=history, reason=reason
+                _envelope(event), key=event.TYPE, correlation_id=event.correlation_id, history=history, reason=reason
             )
 
     async def _fail(self, event: Event, history: History, error: Exception) -> None:
@@ -255,17 +263,14 @@ class BatchConsumer(Generic[Event]):
             log.error("event dropped", queue=self._queue.name, error=describe(error), correlation_id=event.correlation_id)
             return
         await self._failed.retry_or_bury(
-            self._envelope(event), key=self._route.key, correlation_id=event.correlation_id, history=history, error=error
+            _envelope(event), key=event.TYPE, correlation_id=event.correlation_id, history=history, error=error
         )
 
-    async def _bury(self, body: bytes, reason: str, correlation_id: str, history: History) -> None:
+    async def _bury(self, body: bytes, reason: str, key: str, correlation_id: str, history: History) -> None:
         if self._replica is not None:
             log.error("unreadable event dropped", queue=self._queue.name, reason=reason)
             return
-        await self._failed.bury(body, key=self._route.key, correlation_id=correlation_id, history=history, reason=reason)
-
-    def _envelope(self, event: Event) -> bytes:
-        return pack(self._route.key, [event.model_dump_json().encode()])
+        await self._failed.bury(body, key=key, correlation_id=correlation_id, history=history, reason=reason)
 
     async def _pause(self, seconds: float) -> None:
         try:
@@ -273,6 +278,10 @@ class BatchConsumer(Generic[Event]):
                 await self._stopping.wait()
         except TimeoutError:
             pass
+
+
+def _envelope(event: Message) -> bytes:
+    return pack(event.TYPE, [event.model_dump_json().encode()])
 
 
 def _wake(arrived: asyncio.Queue[AbstractIncomingMessage | None]) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from functools import reduce
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import orjson
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, Discriminator, Field, TypeAdapter, ValidationError, create_model
 
 from shared.contracts.base import Message
 from shared.contracts.topology import ENVELOPE_BYTES, ENVELOPE_EVENTS
@@ -36,55 +38,59 @@ def count_that_fits(sizes_bytes: Iterable[int]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """An event that is not what its route promises, as it came."""
+    """An event that is not what its route (`key`) promises, as it came."""
 
+    key: str
     text: bytes
     reason: str
 
 
-class _Envelope(BaseModel, Generic[Event]):
-    type: str
-    events: list[Event] = Field(min_length=1, max_length=ENVELOPE_EVENTS)
-
-
 class Unpacker(Generic[Event]):
-    """Reads envelopes of one route; a bad event is split off, its neighbours are kept."""
+    """Reads envelopes of a queue's route, or of its several; a bad event is split off, its neighbours are kept."""
 
-    def __init__(self, message: type[Event]) -> None:
-        self._key = message.TYPE
-        self._one: TypeAdapter[Event] = TypeAdapter(message)
-        self._envelope: TypeAdapter[_Envelope[Event]] = TypeAdapter(_Envelope[message])  # type: ignore[valid-type]
+    def __init__(self, *messages: type[Event]) -> None:
+        self._keys = " or ".join(message.TYPE for message in messages)
+        self._one: dict[str, TypeAdapter[Event]] = {message.TYPE: TypeAdapter(message) for message in messages}
+        envelope: Any = reduce(operator.or_, map(_envelope, messages))
+        if len(messages) > 1:
+            envelope = Annotated[envelope, Discriminator("type")]
+        self._envelope: TypeAdapter[Any] = TypeAdapter(envelope)
 
     def unpack(self, body: bytes) -> tuple[list[Event], list[Unreadable]]:
         """The events, and those that cannot be read. Permanent when the envelope itself cannot be."""
         try:
-            envelope = self._envelope.validate_json(body)
+            events: list[Event] = self._envelope.validate_json(body).events
         except ValidationError:
-            return self._one_by_one(self._items(body))
-        if envelope.type != self._key:
-            raise Permanent(f"not an envelope of {self._key}")
-        return envelope.events, []
+            return self._one_by_one(*self._items(body))
+        return events, []
 
-    def _items(self, body: bytes) -> list[Any]:
+    def _items(self, body: bytes) -> tuple[str, list[Any]]:
         try:
             envelope: Any = orjson.loads(body)
         except orjson.JSONDecodeError as error:
             raise Permanent("not JSON") from error
-        if not isinstance(envelope, dict) or envelope.get("type") != self._key:
-            raise Permanent(f"not an envelope of {self._key}")
+        key = envelope.get("type") if isinstance(envelope, dict) else None
+        if not isinstance(key, str) or key not in self._one:
+            raise Permanent(f"not an envelope of {self._keys}")
         items = envelope.get("events")
         if not isinstance(items, list) or not 1 <= len(items) <= ENVELOPE_EVENTS:
             raise Permanent(f"an envelope without its 1 to {ENVELOPE_EVENTS} events")
-        return items
+        return key, items
 
-    def _one_by_one(self, items: list[Any]) -> tuple[list[Event], list[Unreadable]]:
+    def _one_by_one(self, key: str, items: list[Any]) -> tuple[list[Event], list[Unreadable]]:
         events: list[Event] = []
         unreadable: list[Unreadable] = []
         for item in items:
             text = orjson.dumps(item)
             try:
-                events.append(self._one.validate_json(text))
+                events.append(self._one[key].validate_json(text))
             except ValidationError as error:
                 where = ", ".join(sorted({".".join(map(str, problem["loc"])) or "event" for problem in error.errors(include_input=False)}))
-                unreadable.append(Unreadable(text, f"does not fit {self._key}: {where}"))
+                unreadable.append(Unreadable(key, text, f"does not fit {key}: {where}"))
         return events, unreadable
+
+
+def _envelope(message: type[Message]) -> type[BaseModel]:
+    kind: Any = Literal[message.TYPE]
+    events: Any = list[message]  # type: ignore[valid-type]
+    return create_model("Envelope", type=(kind, ...), events=(events, Field(min_length=1, max_length=ENVELOPE_EVENTS)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from uuid import UUID
 
 import orjson
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.contracts.base import utc_now
-from shared.contracts.payment_events import PaymentCompleted
+from shared.contracts.payment_events import PaymentCompleted, WithdrawalUpdated
 from shared.contracts.topology import ENVELOPE_BYTES, ENVELOPE_EVENTS
 from shared.delivery.envelopes import Unpacker, count_that_fits, pack
 from shared.delivery.errors import Permanent
@@ -121,6 +122,27 @@ def test_what_is_no_envelope_of_this_route_is_a_dead_letter_as_a_whole(body: byt
 def test_any_bytes_are_refused_and_break_nothing(body: bytes) -> None:
     with pytest.raises(Permanent):
         UNPACKER.unpack(body)
+
+
+def test_a_queue_of_several_routes_reads_the_envelopes_of_each() -> None:
+    both = Unpacker[PaymentCompleted | WithdrawalUpdated](PaymentCompleted, WithdrawalUpdated)
+    withdrawal = WithdrawalUpdated(
+        correlation_id="request-1",
+        withdrawal_id=UUID(int=7),
+        user_id="1",
+        status="paid",
+        amount_minor=1,
+        currency="rsd",
+        updated_at=utc_now(),
+    )
+    completed, text = event(), withdrawal.model_dump_json().encode()
+
+    assert both.unpack(envelope(completed)) == ([completed], [])
+    assert both.unpack(pack(WithdrawalUpdated.TYPE, [text])) == ([withdrawal], [])
+    events, (bad,) = both.unpack(pack(WithdrawalUpdated.TYPE, [text, completed.model_dump_json().encode()]))
+    assert (events, bad.key) == ([withdrawal], WithdrawalUpdated.TYPE), "an envelope holds events of its own route"
+    with pytest.raises(Permanent, match=r"payment\.completed\.v1 or withdrawal\.updated\.v1"):
+        both.unpack(envelope(completed, key="balance.changed.v1"))
 
 
 @pytest.mark.parametrize(
