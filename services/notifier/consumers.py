@@ -1,19 +1,22 @@
-"""What arrives over the broker: changed balances, the subscription's return after an outage, and the question whether we are there."""
+"""What arrives over the broker: changed balances, payments and withdrawals, the subscriptions' return after an outage, and the question
+whether we are there."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
 import structlog
 from faststream.rabbit import RabbitBroker
 
 from services.notifier.hub import Hub
+from services.notifier.notices import PaymentEvent
 from services.notifier.wallet import USERS_MAX, WalletQuestions
 from shared.contracts.queries import GetNotifierHealth, HealthView
 from shared.contracts.topology import NOTIFIER_QUERIES
 from shared.contracts.wallet_events import BalanceChanged
+from shared.delivery.consumer import BatchConsumer
 from shared.delivery.errors import DeliveryError
 from shared.delivery.failures import Failure
 from shared.delivery.publisher import Publisher
@@ -40,8 +43,48 @@ class BalanceChanges:
         return ()
 
 
+class PaymentEvents:
+    """Hands what this replica's other queue brings to the hub."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+
+    async def handle(self, events: Sequence[PaymentEvent]) -> Sequence[Failure]:
+        for start in range(0, len(events), _SLICE_EVENTS):
+            self._hub.on_payment_events(events[start : start + _SLICE_EVENTS])
+            await asyncio.sleep(0)
+        return ()
+
+
+class Subscriptions:
+    """This replica's own queues as one. `refresh` is called when the last of them is subscribed (again): whoever then gets a snapshot, and
+    reads the lists again for it, misses nothing of any."""
+
+    def __init__(self, refresh: Callable[[], None]) -> None:
+        self._refresh = refresh
+        self._consumers: list[BatchConsumer[Any]] = []
+
+    def add(self, consumer: BatchConsumer[Any]) -> None:
+        self._consumers.append(consumer)
+
+    def on_subscribed(self) -> None:
+        """For each of the consumers to call."""
+        if all(consumer.is_subscribed for consumer in self._consumers):
+            self._refresh()
+
+    async def start(self) -> None:
+        await asyncio.gather(*(consumer.start() for consumer in self._consumers))
+
+    async def stop(self, timeout_seconds: float) -> None:
+        await asyncio.gather(*(consumer.stop(timeout_seconds) for consumer in self._consumers))
+
+    async def resubscribed(self, timeout_seconds: float) -> None:
+        """Waits until all are subscribed; TimeoutError."""
+        await asyncio.gather(*(consumer.resubscribed(timeout_seconds) for consumer in self._consumers))
+
+
 class Refresher:
-    """After each subscription a new snapshot for everyone who is connected: what was committed in between passed us by."""
+    """After each outage of the subscriptions a new snapshot for everyone who is connected: what was committed in between passed us by."""
 
     def __init__(self, hub: Hub, wallet: WalletQuestions) -> None:
         self._hub = hub

@@ -17,6 +17,10 @@ class Counts:
     """Changes that shared a frame with a newer one."""
     changes_truncated: int = 0
     """Changes that no frame listed, because a slow socket had too many waiting."""
+    notices_overtaken: int = 0
+    """Repeats and older states of payments and withdrawals, which nobody was told."""
+    notices_dropped: int = 0
+    """States of payments and withdrawals that a socket was not told, because too many were waiting."""
     gaps: int = 0
     """Waits for a missing version that ended without it."""
     slow_dropped: int = 0

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import orjson
 
+from shared.contracts.payment_events import PaymentUpdated, WithdrawalUpdated
 from shared.contracts.wallet_events import BalanceChanged
 from shared.money import major_text
 
@@ -50,6 +51,45 @@ def updated_text(changes: Sequence[BalanceChanged], *, truncated: bool) -> bytes
     if truncated:
         frame["changes_truncated"] = True
     return orjson.dumps(frame, option=_OPTIONS)
+
+
+def payment_text(payment: PaymentUpdated) -> bytes:
+    """`payment.updated`: a payment's state; the same for payer and mentor."""
+    frame = {
+        "type": "payment.updated",
+        "payment_id": payment.payment_id,
+        "status": payment.status,
+        "kind": payment.kind,
+        "method": payment.method,
+        "amount": _major(payment.amount_minor, payment.currency),
+        "amount_minor": payment.amount_minor,
+        "currency": payment.currency,
+        "refunded_amount": _major(payment.refunded_amount_minor, payment.currency),
+        "refunded_amount_minor": payment.refunded_amount_minor,
+        "updated_at": payment.updated_at.astimezone(UTC),
+    }
+    return orjson.dumps(frame, option=_OPTIONS)
+
+
+def withdrawal_text(withdrawal: WithdrawalUpdated) -> bytes:
+    """`withdrawal.updated`: a withdrawal's state; `reason` is null unless it was rejected, failed or came back."""
+    frame = {
+        "type": "withdrawal.updated",
+        "withdrawal_id": withdrawal.withdrawal_id,
+        "status": withdrawal.status,
+        "amount": _major(withdrawal.amount_minor, withdrawal.currency),
+        "amount_minor": withdrawal.amount_minor,
+        "currency": withdrawal.currency,
+        "reason": withdrawal.reason,
+        "updated_at": withdrawal.updated_at.astimezone(UTC),
+    }
+    return orjson.dumps(frame, option=_OPTIONS)
+
+
+def with_updates_truncated(text: bytes) -> bytes:
+    """The same frame, saying also that there were others before it which this socket was not told."""
+    # The text is shared by all sockets that get it, and only this one missed something.
+    return text[:-1] + b',"updates_truncated":true}'
 
 
 def _amounts(currency: str, available_minor: int, held_minor: int, version: int) -> dict[str, Any]:

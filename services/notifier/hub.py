@@ -1,4 +1,4 @@
-"""Who listens to whom: hands each changed balance to every socket of its user, written at once, never waited for.
+"""Who listens to whom: hands each changed balance, payment and withdrawal to every socket of its users, written at once, never waited for.
 
 No I/O here: a socket is a Sink, the clock is given. A socket joins (and its changes are held), then opens with its snapshot; so nothing
 that is committed after the snapshot was taken can be missed.
@@ -15,6 +15,7 @@ import structlog
 from services.notifier.counts import Counts
 from services.notifier.feed import Feed, Snapshot, Update
 from services.notifier.frames import Balance, snapshot_text, updated_text
+from services.notifier.notices import Notice, Notices, PaymentEvent, addressees, notice_of
 from shared.contracts.wallet_events import BalanceChanged
 
 log = structlog.get_logger(__name__)
@@ -54,6 +55,7 @@ class Subscriber:
     user_id: str
     sink: Sink
     feed: Feed = field(default_factory=Feed)
+    waiting: Notices = field(default_factory=Notices)
     gap_timer: Timer | None = None
 
 
@@ -62,6 +64,8 @@ class _User:
     subscribers: set[Subscriber] = field(default_factory=set)
     newest: dict[str, Balance] = field(default_factory=dict)
     """The newest balance heard of, a currency: a snapshot that was overtaken by events on its way here must not turn the clock back."""
+    told: Notices = field(default_factory=Notices)
+    """The newest that was heard of each payment and withdrawal, for the same reason."""
 
     def learn(self, balance: Balance) -> None:
         known = self.newest.get(balance.currency)
@@ -135,6 +139,25 @@ class Hub:
                 user.learn(Balance(change.currency, change.available_minor, change.held_minor, change.version))
                 self._tell(user, change, now)
 
+    def on_payment_events(self, events: Sequence[PaymentEvent]) -> None:
+        """Every new state to every socket of whom it concerns; repeats, older states, and those of users who are not here are dropped."""
+        for event in events:
+            users = [user for user_id in addressees(event) if (user := self._users.get(user_id)) is not None]
+            if users:
+                notice = notice_of(event)
+                sockets = sum(self._notify(user, notice) for user in users)
+                log.info("notice pushed", correlation_id=event.correlation_id, type=event.TYPE, id=str(notice.subject_id), sockets=sockets)
+
+    def _notify(self, user: _User, notice: Notice) -> int:
+        if not user.told.is_news(notice):
+            self._counts.notices_overtaken += 1
+            return 0
+        user.told.keep(notice)
+        for subscriber in user.subscribers:
+            self._counts.notices_dropped += subscriber.waiting.keep(notice)
+            self._flush(subscriber)
+        return len(user.subscribers)
+
     def _tell(self, user: _User, change: BalanceChanged, now: float) -> None:
         text: bytes | None = None
         written = 0
@@ -167,6 +190,10 @@ class Hub:
         feed, sink = subscriber.feed, subscriber.sink
         while sink.writable and (frame := feed.next_frame(now)) is not None:
             sink.push(self._text(frame))
+            self._counts.frames += 1
+        # After the first snapshot, which opens the feed, and past any version that is waited for.
+        while feed.opened and sink.writable and (text := subscriber.waiting.take()) is not None:
+            sink.push(text)
             self._counts.frames += 1
         self._wait_for_gap(subscriber)
 

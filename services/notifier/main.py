@@ -6,6 +6,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
 
 from aio_pika.exceptions import CONNECTION_EXCEPTIONS
 from prometheus_client import REGISTRY
@@ -13,17 +14,16 @@ from prometheus_client import REGISTRY
 from services.notifier.admission import Admission
 from services.notifier.asyncapi import document
 from services.notifier.config import NotifierSettings
-from services.notifier.consumers import BalanceChanges, Refresher, answer_questions
+from services.notifier.consumers import BalanceChanges, PaymentEvents, Refresher, Subscriptions, answer_questions
 from services.notifier.counts import Counts
 from services.notifier.hub import Hub
 from services.notifier.metrics import CountsCollector
 from services.notifier.pages import Pages
 from services.notifier.sockets import Limits, SocketServer
 from services.notifier.wallet import WalletQuestions
-from shared.contracts.topology import NOTIFIER_BALANCE_CHANGED
-from shared.contracts.wallet_events import BalanceChanged
+from shared.contracts.topology import NOTIFIER_BALANCE_CHANGED, NOTIFIER_PAYMENTS, Queue
 from shared.delivery.broker import BrokerLink
-from shared.delivery.consumer import BatchConsumer
+from shared.delivery.consumer import BatchConsumer, BatchHandler
 from shared.delivery.declare import declare_topology
 from shared.delivery.errors import BrokerUnavailable
 from shared.delivery.publisher import Publisher
@@ -54,17 +54,21 @@ async def notifier(settings: NotifierSettings) -> AsyncIterator[None]:
     requests = Requests(link, app_id=SERVICE)
     wallet = WalletQuestions(requests, timeout_seconds=settings.snapshot_timeout_seconds)
     refresher = Refresher(hub, wallet)
-    consumer: BatchConsumer[BalanceChanged] = BatchConsumer(
-        link, NOTIFIER_BALANCE_CHANGED, BalanceChanges(hub), publisher, replica=replica, on_subscribed=refresher.on_subscribed
+    subscriptions = Subscriptions(refresher.on_subscribed)
+    handlers: tuple[tuple[Queue, BatchHandler[Any]], ...] = (
+        (NOTIFIER_BALANCE_CHANGED, BalanceChanges(hub)),
+        (NOTIFIER_PAYMENTS, PaymentEvents(hub)),
     )
-    health = Health(SERVICE, {"broker": link.check, "subscription": lambda: consumer.resubscribed(_HANDSHAKE_WAIT_SECONDS)})
+    for queue, handler in handlers:
+        subscriptions.add(BatchConsumer(link, queue, handler, publisher, replica=replica, on_subscribed=subscriptions.on_subscribed))
+    health = Health(SERVICE, {"broker": link.check, "subscription": lambda: subscriptions.resubscribed(_HANDSHAKE_WAIT_SECONDS)})
     broker = make_broker(settings.amqp_url, app_id=SERVICE, name=f"{name}.questions")
     answer_questions(broker, publisher, health)
     try:
         admission = Admission(TicketOffice(settings.keys), build_verifier(settings))
     except JwksUnavailable as error:
         raise SystemExit(f"cannot start: {error}") from error
-    pages = Pages(health, document(), settings.origins, _subscribed(link, consumer), counts)
+    pages = Pages(health, document(), settings.origins, _subscribed(link, subscriptions), counts)
     limits = Limits(settings.sockets_max, settings.ping_interval_seconds, settings.ping_timeout_seconds, settings.slow_socket_seconds)
     sockets = SocketServer(
         listen(settings.bind_host, settings.notifier_port, "NOTIFIER_PORT"), pages, hub, admission, wallet.open_stream, counts, limits
@@ -76,7 +80,7 @@ async def notifier(settings: NotifierSettings) -> AsyncIterator[None]:
         stopping.callback(REGISTRY.unregister, collector)
         stopping.push_async_callback(link.close)
         stopping.push_async_callback(refresher.close)
-        stopping.push_async_callback(consumer.stop, 2)
+        stopping.push_async_callback(subscriptions.stop, 2)
         stopping.push_async_callback(broker.stop)
         stopping.push_async_callback(sockets.stop)
         # Before the broker is there: probes get their answer, and sockets a 503.
@@ -86,18 +90,18 @@ async def notifier(settings: NotifierSettings) -> AsyncIterator[None]:
             await declare_topology(link)
             await broker.start()
             # Last: readiness asks for the subscription, so ready means that all of this is done.
-            await consumer.start()
+            await subscriptions.start()
         except (BrokerUnavailable, TimeoutError, *CONNECTION_EXCEPTIONS) as error:
             raise SystemExit(f"cannot start: AMQP_URL: the broker cannot be reached, or was lost again ({type(error).__name__})") from error
         yield
 
 
-def _subscribed(link: BrokerLink, consumer: BatchConsumer[BalanceChanged]) -> Callable[[], Awaitable[bool]]:
+def _subscribed(link: BrokerLink, subscriptions: Subscriptions) -> Callable[[], Awaitable[bool]]:
     async def subscribed() -> bool:
         if not link.is_up:
             return False
         try:
-            await consumer.resubscribed(_HANDSHAKE_WAIT_SECONDS)
+            await subscriptions.resubscribed(_HANDSHAKE_WAIT_SECONDS)
         except TimeoutError:
             return False
         return True

@@ -19,6 +19,8 @@ _COUNTERS: Final = {
     "snapshots": ("purser_snapshots_sent", "Frames that were snapshots"),
     "changes_coalesced": ("purser_changes_coalesced", "Changes that shared a frame with a newer one"),
     "changes_truncated": ("purser_changes_truncated", "Changes that no frame listed, for a slow socket had too many waiting"),
+    "notices_overtaken": ("purser_notices_overtaken", "Repeats and older states of payments and withdrawals, told to nobody"),
+    "notices_dropped": ("purser_notices_dropped", "States of payments and withdrawals that a socket had no room for"),
     "gaps": ("purser_version_gaps", "Missing versions that were given up"),
     "slow_dropped": ("purser_slow_sockets_dropped", "Sockets closed for being slow too long"),
     "tickets_refused": ("purser_tickets_refused", "Sockets closed with 4401 at opening"),
