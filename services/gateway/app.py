@@ -8,11 +8,12 @@ from fastapi import FastAPI
 
 from services.gateway import documentation, errors
 from services.gateway.answers import WebhookAnswer
-from services.gateway.api import balance, deposits, operations, payments, sessions, stream
+from services.gateway.api import balance, deposits, identity, operations, payments, stream
 from services.gateway.docs import docs_router
 from services.gateway.documentation import operation
 from services.gateway.edge import WEBHOOKS_PATH, Edge
 from services.gateway.parts import Parts
+from services.gateway.rate_limit import RateLimit
 from services.gateway.webhooks import Webhooks
 
 VERSION: Final = "1.0.0"
@@ -21,7 +22,8 @@ _ABOUT: Final = """Takes payments and keeps balances.
 
 Money goes out as `amount` (major units), `amount_minor` (minor units, the truth) and `currency`. Every error is
 `application/problem+json` with a stable `code`. Every answer carries `X-Request-ID`; a request's own is kept when it is 1 to 128 of
-letters, digits and `._:=+/@-`. A request whose answer is slow is 202 with a `Location`; repeating with the same `Idempotency-Key` is
+letters, digits and `._:=+/@-`. Requests are counted by user and by address: too many a second are 429 with `Retry-After`; each operation
+but probes and webhooks may answer so. A request whose answer is slow is 202 with a `Location`; repeating with the same `Idempotency-Key` is
 always safe."""
 
 
@@ -30,13 +32,14 @@ def create_app(parts: Parts) -> Edge:
     # A path with one slash more or less is another path: a redirect would lose the body of a POST.
     app = FastAPI(title="Purser", version=VERSION, description=_ABOUT, docs_url=None, redoc_url=None, redirect_slashes=False)
     app.state.parts = parts
-    for resource in (sessions, balance, deposits, payments, stream, operations):
+    for resource in (identity, balance, deposits, payments, stream, operations):
         app.include_router(resource.router)
     app.include_router(docs_router())
     errors.install(app)
     documentation.install(app, public_url=parts.settings.public_url, more_paths={f"{WEBHOOKS_PATH}{{provider}}": _webhook_path()})
     webhooks = Webhooks(parts.ingress, parts.settings.body_limit_bytes)
-    return Edge(app, webhooks, origins=parts.settings.origins, secure=parts.settings.secure_cookies)
+    addresses = RateLimit("address", parts.settings.rate_limit_address_per_second, parts.settings.rate_limit_address_burst)
+    return Edge(app, webhooks, addresses, origins=parts.settings.origins, secure=parts.settings.secure_cookies)
 
 
 def _webhook_path() -> dict[str, Any]:
@@ -46,6 +49,7 @@ def _webhook_path() -> dict[str, Any]:
         answers={200: (WebhookAnswer, "Durable; a repeat is harmless.")},
         problems=("invalid_signature", "provider_not_found", "request_timeout", "body_too_large", "broker_unavailable"),
         signed_in=False,
+        limited=False,
     )
     responses = {str(status): answer for status, answer in told["responses"].items()}
     provider = {"name": "provider", "in": "path", "required": True, "schema": {"type": "string"}, "example": "mock"}

@@ -16,7 +16,9 @@ from starlette.responses import Response
 
 from services.gateway.config import GatewaySettings
 from services.gateway.directory import Person
+from services.gateway.idempotency import caller_of
 from services.gateway.problems import Problem
+from services.gateway.rate_limit import RateLimit
 from shared.keys import Keys
 from shared.tokens import BadToken, Identity, TokenVerifier
 
@@ -44,33 +46,34 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """Lets requests in. `keys` makes the CSRF tokens: an HMAC of the cookie's token, so nothing is stored."""
+    """Lets requests in, so many a second of one caller. `keys` makes the CSRF tokens: HMACs of the cookie's token, so nothing is stored."""
 
     verifier: TokenVerifier
     keys: Keys
+    callers: RateLimit
 
     def admit(self, request: Request) -> Caller:
         """The caller. An Authorization header decides alone; else the cookie, whose unsafe requests need the CSRF token.
 
-        Problems: not_authenticated, invalid_token, csrf_failed.
+        Problems: not_authenticated, invalid_token, csrf_failed, too_many_requests.
         """
         token = bearer_token(request)
         if token is not None:
-            return Caller(self._identity(token), token)
+            return self._counted(Caller(self._identity(token), token))
         token = request.cookies.get(COOKIE)
         if not token:
             raise Problem("not_authenticated", "send a bearer token, or log in")
         identity = self._identity(token)
         if request.method not in SAFE_METHODS and not self.is_csrf_token(token, request.headers.get(CSRF_HEADER, "")):
             raise Problem("csrf_failed", f"send the session's csrf_token as {CSRF_HEADER}")
-        return Caller(identity, token)
+        return self._counted(Caller(identity, token))
 
     def admit_bearer(self, request: Request) -> Caller:
         """The caller of a request that no cookie may authorise."""
         token = bearer_token(request)
         if token is None:
             raise Problem("not_authenticated", "send a bearer token")
-        return Caller(self._identity(token), token)
+        return self._counted(Caller(self._identity(token), token))
 
     def check_leaving(self, request: Request) -> None:
         """May this request end the session? Whoever has no valid session may too, there is nothing to end; else as admit()."""
@@ -86,6 +89,11 @@ class Gate:
     def is_csrf_token(self, token: str, given: str) -> bool:
         expected = [_csrf(key, token) for key in self.keys.verifying(CSRF_LABEL)]
         return given.isascii() and any(hmac.compare_digest(given, one) for one in expected)
+
+    def _counted(self, caller: Caller) -> Caller:
+        # Only once it is certain who asks: what somebody else sends in a user's name must not use the user's rate up.
+        self.callers.require(caller_of(caller.user_id))
+        return caller
 
     def _identity(self, token: str) -> Identity:
         try:

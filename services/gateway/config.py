@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ipaddress import ip_network
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
@@ -15,6 +15,14 @@ from shared.token_settings import TokenSettings
 
 KNOWN_PROVIDERS: Final = ("stripe", "allsecure", "prodamus", "mock")
 LOCALES: Final = ("en", "ru", "sr")
+
+PRODUCTION_RATES: Final = {
+    "rate_limit_user_per_second": 20,
+    "rate_limit_user_burst": 100,
+    "rate_limit_address_per_second": 100,
+    "rate_limit_address_burst": 500,
+}
+"""Defaults that are tighter in production; an address may have a whole office behind it."""
 
 
 class GatewaySettings(TokenSettings):
@@ -35,6 +43,16 @@ class GatewaySettings(TokenSettings):
     session_cookie_seconds: int = Field(default=28_800, ge=60, le=2_592_000, description="how long a demo login lasts")
     rate_limit_login_failures: int = Field(default=10, ge=1, le=10_000, description="failed logins a minute for one login from one address")
     rate_limit_login_failures_address: int = Field(default=60, ge=1, le=100_000, description="failed logins a minute from one address")
+    rate_limit_user_per_second: float = Field(default=200, ge=0.01, le=100_000, description="requests of one user; production: 20")
+    rate_limit_user_burst: int = Field(default=1_000, ge=1, le=1_000_000, description="at once, before the rate counts; production: 100")
+    rate_limit_address_per_second: float = Field(default=1_000, ge=0.01, le=100_000, description="of one address; production: 100")
+    rate_limit_address_burst: int = Field(default=5_000, ge=1, le=1_000_000, description="at once; production: 500")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _rates(cls, values: Any) -> Any:
+        production = isinstance(values, dict) and values.get("environment") == "production"
+        return {**PRODUCTION_RATES, **values} if production else values
 
     @field_validator("allowed_origins")
     @classmethod

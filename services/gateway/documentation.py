@@ -31,7 +31,7 @@ _HEADERS: Final[dict[int, dict[str, str]]] = {
     401: {"WWW-Authenticate": "Bearer"},
     405: {"Allow": "The methods that are."},
     409: {"Retry-After": "Seconds, with idempotency_key_in_use."},
-    429: {"Retry-After": "Seconds."},
+    429: {"Retry-After": "Whole seconds until the next request is taken."},
     503: {"Retry-After": "Seconds."},
 }
 _REPLAYED: Final = {"Idempotent-Replayed": "true: an earlier request under this key got this answer first."}
@@ -46,15 +46,17 @@ def operation(
     signed_in: bool = True,
     asks_behind: bool = False,
     idempotent: bool = False,
+    limited: bool = True,
     media_type: str = "application/json",
     description: str = "",
 ) -> dict[str, Any]:
     """The arguments of a FastAPI route. `answers`: each status with its shape and what it means.
 
-    `signed_in`, `body`, `asks_behind` and `idempotent` each add the problems and parameters that come with them.
+    `signed_in`, `body`, `asks_behind`, `idempotent` and `limited` each add the problems and parameters that come with them.
     """
     codes = [
         *(_SIGNED_IN if signed_in else ("csrf_failed",)),
+        *(("too_many_requests",) if limited else ()),
         *(_BODY if body else ()),
         *(_BEHIND if asks_behind else ("busy",)),
         *(("invalid_request", "idempotency_key_reused", "idempotency_key_in_use") if idempotent else ()),

@@ -1,4 +1,4 @@
-"""What every HTTP request passes: its id, origin check and CORS, security headers, one log line, metrics, and a last resort for errors."""
+"""What every HTTP request passes: its id, origin and CORS, bounds, security headers, one log line, metrics, a last resort for errors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.gateway.problems import Problem, problem_response
+from services.gateway.problems import Problem, malformed, problem_response
+from services.gateway.rate_limit import RateLimit, address_key
 from shared.contracts.base import new_id
 
 log = structlog.get_logger(__name__)
@@ -26,8 +27,10 @@ METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:=+/@-]{1,128}")
 _STATE: Final = "purser.request_id"
 _PREFLIGHT_SECONDS: Final = 600
-_PROBES: Final = ("/health/live", "/health/ready", "/metrics")
-"""Answered under any load, and not told in the log unless they fail."""
+_PROBES: Final = frozenset({"/health/live", "/health/ready", "/metrics"})
+"""Answered under any load and at any rate, and not told in the log unless they fail."""
+_QUERY_BYTES_MAX: Final = 8_192
+_QUERY_PARAMETERS_MAX: Final = 100
 
 _REQUESTS: Final = Counter("purser_http_requests_total", "HTTP requests answered", ("method", "route", "status"))
 _SECONDS: Final = Histogram("purser_http_request_seconds", "From the request's head to the end of its answer", ("route",))
@@ -50,15 +53,24 @@ def request_id_of(scope: Scope) -> str:
 
 
 class Edge:
-    """Webhooks go to `webhooks` at once; everything else through the origin check to `app`.
+    """Webhooks go to `webhooks` at once; everything else through the origin check, and its address's rate, to `app`.
 
     At most `requests_max` requests are worked on at once; more are 503 with Retry-After.
     """
 
-    def __init__(self, app: FastAPI, webhooks: ASGIApp, *, origins: frozenset[str], secure: bool, requests_max: int = 2_000) -> None:
+    def __init__(
+        self,
+        app: FastAPI,
+        webhooks: ASGIApp,
+        addresses: RateLimit,
+        *,
+        origins: frozenset[str],
+        secure: bool,
+        requests_max: int = 2_000,
+    ) -> None:
         self.framework = app
         self._app = CORSMiddleware(
-            app,
+            self._bounded,
             allow_origins=sorted(origins),
             allow_credentials=True,
             allow_methods=METHODS,
@@ -67,6 +79,7 @@ class Edge:
             max_age=_PREFLIGHT_SECONDS,
         )
         self._webhooks = webhooks
+        self._addresses = addresses
         self._origins = origins
         self._headers = [*_API_HEADERS, (b"strict-transport-security", b"max-age=31536000")] if secure else _API_HEADERS
         self._requests_max = requests_max
@@ -99,19 +112,39 @@ class Edge:
             self._tell(scope, answer.status or 499, time.perf_counter() - started)
 
     async def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:
-        problem = self._refusal(scope)
+        alias = scope["path"] == STRIPE_ALIAS and scope["method"] == "POST"
+        webhook = alias or scope["path"].startswith(WEBHOOKS_PATH)
+        problem = self._foreign(scope) or (self._busy() if webhook else None)
         if problem is not None:
             await problem_response(problem, request_id_of(scope))(scope, receive, send)
-        elif scope["path"] == STRIPE_ALIAS and scope["method"] == "POST":
-            await self._webhooks({**scope, "path": f"{WEBHOOKS_PATH}stripe"}, receive, send)
-        elif scope["path"].startswith(WEBHOOKS_PATH):
-            await self._webhooks(scope, receive, send)
+        elif webhook:
+            await self._webhooks({**scope, "path": f"{WEBHOOKS_PATH}stripe"} if alias else scope, receive, send)
         else:
             await self._app(scope, receive, send)
 
-    def _refusal(self, scope: Scope) -> Problem | None:
-        if self._open > self._requests_max and not scope["path"].startswith(_PROBES):
-            return Problem("busy", "too many requests at once; nothing was done")
+    async def _bounded(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Inside of CORS, so that a page can read these refusals too; a preflight does not come as far as this."""
+        try:
+            if scope["path"] not in _PROBES:
+                self._require_room(scope)
+        except Problem as problem:
+            await problem_response(problem, request_id_of(scope))(scope, receive, send)
+        else:
+            await self.framework(scope, receive, send)
+
+    def _require_room(self, scope: Scope) -> None:
+        self._addresses.require(address_key(scope.get("client")))
+        if busy := self._busy():
+            raise busy
+        query: bytes = scope["query_string"]
+        if len(query) > _QUERY_BYTES_MAX or query.count(b"&") >= _QUERY_PARAMETERS_MAX:
+            raise malformed("query", msg=f"must have at most {_QUERY_PARAMETERS_MAX} parameters and {_QUERY_BYTES_MAX} bytes")
+
+    def _busy(self) -> Problem | None:
+        too_many = self._open > self._requests_max
+        return Problem("busy", "too many requests at once; nothing was done") if too_many else None
+
+    def _foreign(self, scope: Scope) -> Problem | None:
         origin = _header(scope, b"origin")
         if origin is None:
             return None
@@ -132,7 +165,7 @@ class Edge:
         _REQUESTS.labels(method, route, status).inc()
         _SECONDS.labels(route).observe(seconds)
         client = scope.get("client")
-        tell = log.debug if route.startswith(_PROBES) and status < 400 else log.info
+        tell = log.debug if route in _PROBES and status < 400 else log.info
         tell(
             "request",
             method=method,

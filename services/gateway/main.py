@@ -15,6 +15,7 @@ from services.gateway.directory import Directory
 from services.gateway.ingress import Ingress, mock_check
 from services.gateway.login_limit import FailureLimit
 from services.gateway.parts import Parts
+from services.gateway.rate_limit import RateLimit
 from services.gateway.requests import Services
 from shared.contracts.payment_events import ProviderEventReceived
 from shared.contracts.topology import route_of
@@ -58,11 +59,12 @@ async def gateway(settings: GatewaySettings, listener: socket.socket) -> AsyncIt
 def assemble(settings: GatewaySettings, link: BrokerLink, events: EnvelopePublisher[ProviderEventReceived]) -> Parts:
     """What the routes work with, around a link that need not be up yet; JwksUnavailable when the token keys cannot be read."""
     keys = settings.keys
+    callers = RateLimit("user", settings.rate_limit_user_per_second, settings.rate_limit_user_burst)
     limits = FailureLimit(settings.rate_limit_login_failures), FailureLimit(settings.rate_limit_login_failures_address)
     return Parts(
         settings=settings,
         keys=keys,
-        gate=Gate(build_verifier(settings), keys),
+        gate=Gate(build_verifier(settings), keys, callers),
         services=Services(Requests(link, app_id=NAME), settings.rpc_timeout_seconds),
         ingress=Ingress({"mock": mock_check(keys)} if settings.mock_provider else {}, events),
         tickets=TicketOffice(keys),

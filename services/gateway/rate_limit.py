@@ -1,4 +1,4 @@
-"""How many requests a second one user, or one address, may make of this replica: a token bucket a key, bounded in memory. No I/O, no threads."""
+"""How many requests a second one user, or one address, may make of this replica: a token bucket a key, bounded in memory."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _REFUSED: Final = Counter("purser_http_rate_limited_total", "Requests answered 4
 
 
 class RateLimit:
-    """`per_second` requests a key in the long run, `burst` at once; both above 0. `by` names the key's kind in the metric and in the problem.
+    """`per_second` requests a key in the long run, `burst` at once; both above 0. `by` names the kind of key in the metric and the problem.
 
     A key is kept as the moment at which its bucket will be full again (the generic cell rate algorithm, ITU-T I.371): one integer, and a
     bucket that is full is the same as none. So of too many keys, those not heard of for longest are forgotten; one who is refused and goes

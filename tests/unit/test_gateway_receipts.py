@@ -10,6 +10,7 @@ import pytest
 from services.gateway import receipts
 from services.gateway.auth import Gate
 from services.gateway.login_limit import WINDOW_SECONDS, FailureLimit
+from services.gateway.rate_limit import RateLimit
 from shared.keys import Keys
 
 OLD, NEW = "an old secret that is long enough 0123456789", "a new secret that is long enough 01234567890"
@@ -55,7 +56,7 @@ def test_a_receipt_cannot_be_prolonged_or_garbled() -> None:
 
 def gate(*secrets: str) -> Gate:
     verifier: Any = None
-    return Gate(verifier, Keys(secrets))
+    return Gate(verifier, Keys(secrets), RateLimit("user", 1, 1))
 
 
 def test_a_csrf_token_belongs_to_one_cookie() -> None:

@@ -26,14 +26,14 @@ router = APIRouter(tags=["for machines"])
 _ASK_SECONDS: Final = 2.0
 
 
-@router.get("/health/live", **operation("Is this process alive", answers={200: (LiveAnswer, "Alive.")}, signed_in=False))
+@router.get("/health/live", **operation("Is this process alive", answers={200: (LiveAnswer, "Alive.")}, signed_in=False, limited=False))
 async def live() -> Response:
     return _json({"service": "gateway", "status": "alive"})
 
 
 @router.get(
     "/health/ready",
-    **operation("Is the gateway ready", answers={200: (ReadyAnswer, "Ready.")}, problems=("not_ready",), signed_in=False),
+    **operation("Is the gateway ready", answers={200: (ReadyAnswer, "Ready.")}, problems=("not_ready",), signed_in=False, limited=False),
 )
 async def ready(request: Request, parts: GatewayParts) -> Response:
     state = await _own_state(parts)
@@ -71,7 +71,9 @@ async def system(request: Request, parts: GatewayParts) -> Response:
 
 @router.get(
     "/metrics",
-    **operation("Prometheus metrics", answers={200: (None, "Text exposition format.")}, signed_in=False, media_type="text/plain"),
+    **operation(
+        "Prometheus metrics", answers={200: (None, "Text exposition format.")}, signed_in=False, limited=False, media_type="text/plain"
+    ),
 )
 async def metrics() -> Response:
     return Response(metrics_text(), headers={"Content-Type": METRICS_CONTENT_TYPE})

@@ -19,6 +19,7 @@ from services.gateway.documentation import operation
 from services.gateway.fields import RequestBody
 from services.gateway.parts import GatewayParts, SignedIn
 from services.gateway.problems import Problem
+from services.gateway.rate_limit import address_key
 
 router = APIRouter(prefix="/api/v1", tags=["identity"])
 
@@ -43,8 +44,7 @@ async def log_in(request: Request, parts: GatewayParts) -> Response:
     if parts.directory is None:
         raise Problem("not_found", "there are no demo logins here")
     body = (await read_json(request, LoginRequest, parts.settings.body_limit_bytes)).value
-    address = request.client.host if request.client else ""
-    person = await parts.directory.authenticate(body.login, body.password, address)
+    person = await parts.directory.authenticate(body.login, body.password, address_key(request.client))
     token = demo_token(parts.settings, person)
     caller = Caller(parts.gate.verifier.verify(token), token)
     response = _json(
