@@ -230,6 +230,11 @@ class Stack:
         return self.settings.get("SECRET_KEY") or kept_secret(self.directory / "secret-key")
 
     @property
+    def data_keys(self) -> str:
+        """DATA_KEYS as given, else one made once and kept beside the data that it seals."""
+        return self.settings.get("DATA_KEYS") or kept_secret(self.directory / "data-key")
+
+    @property
     def jwt_secret(self) -> str:
         """JWT_SECRET as given, else made once and kept beside the data."""
         return self.settings.get("JWT_SECRET") or kept_secret(self.directory / "jwt-secret")
@@ -257,6 +262,8 @@ class Stack:
         if environment["ENVIRONMENT"] == "development" and not environment.get("JWT_JWKS") and not environment.get("JWT_SECRET"):
             environment["JWT_SECRET"] = self.jwt_secret
         if self.database_urls and name in CORE:
+            if name == "payments" and environment["ENVIRONMENT"] == "development":
+                environment["DATA_KEYS"] = self.data_keys
             environment["DATABASE_URL"] = self.database_urls.payments if name == "payments" else self.database_urls.wallet
         environment |= settings
         port = self._ports[name] if number == 1 else free_port()

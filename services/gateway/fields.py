@@ -81,3 +81,17 @@ Locale = Annotated[
 Time = Annotated[AwareDatetime, BeforeValidator(_rfc3339), AfterValidator(_utc), Field(examples=["2026-01-31T12:00:00Z"])]
 OpaqueId = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,100}$")]
 """An id that may be ours; what is not ours is not found."""
+
+MetadataField = Annotated[
+    dict[Annotated[str, StringConstraints(min_length=1, max_length=40)], Annotated[str, StringConstraints(max_length=500)]],
+    Field(max_length=20, description="Your own: at most 20 keys of 40 characters, values of 500.", examples=[{"campaign": "autumn"}]),
+]
+ExternalIdField = Annotated[
+    str | None,
+    Field(
+        min_length=1,
+        max_length=255,
+        description="Your own id of it: unique among your live ones of this kind; lists filter by it.",
+        examples=["top-up-17"],
+    ),
+]

@@ -33,17 +33,17 @@ def key_of(request: Request) -> str | None:
     return values[0]
 
 
-def idempotency(user_id: str, operation: str, key: str | None, fingerprint: str) -> Idempotency:
+def idempotency(caller: str, operation: str, key: str | None, fingerprint: str) -> Idempotency:
     """`operation` is method and path template, so that one key may serve two operations."""
     key_hash = None if key is None else sha256(key.encode()).hexdigest()
-    return Idempotency(caller=caller_of(user_id), operation=operation, key_hash=key_hash, fingerprint=fingerprint)
+    return Idempotency(caller=caller, operation=operation, key_hash=key_hash, fingerprint=fingerprint)
 
 
 def caller_of(user_id: str) -> str:
     return f"user:{user_id}"
 
 
-def payment_id(keys: Keys, identity: Idempotency) -> UUID:
+def resource_id(keys: Keys, identity: Idempotency) -> UUID:
     """The id of what this request makes: the same for the same caller, operation and key (UUIDv8, RFC 9562), else a new UUIDv7."""
     if identity.key_hash is None:
         return new_id()

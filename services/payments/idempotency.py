@@ -15,9 +15,9 @@ WORKING_SECONDS: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """This message is the one to work on it. `payment_id`: of the first request under this key, whoever goes on with it."""
+    """This message is the one to work on it. `resource_id`: of what the first request under this key began, whoever goes on with it."""
 
-    payment_id: UUID | None
+    resource_id: UUID | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,18 +40,18 @@ class InUse:
 Claim = Claimed | Answered | Reused | InUse
 
 
-async def claim(tx: Connection, request: Idempotency, message_id: UUID, payment_id: UUID | None = None) -> Claim:
-    """Takes the request's key for `message_id`, or says why not. A request without a key is always Claimed. `payment_id`: of what the
+async def claim(tx: Connection, request: Idempotency, message_id: UUID, resource_id: UUID | None = None) -> Claim:
+    """Takes the request's key for `message_id`, or says why not. A request without a key is always Claimed. `resource_id`: of what the
     request makes, if it is the first under its key.
 
     Concurrent claims of one key take turns here, on the unique row, until the other's transaction has ended.
     """
     if request.key_hash is None:
-        return Claimed(payment_id)
+        return Claimed(resource_id)
     key = (request.caller, request.operation, request.key_hash)
     inserted = await tx.fetchval(
         """
-        insert into payments.idempotency_keys (caller, operation, key_hash, fingerprint, holder, working_until, payment_id)
+        insert into payments.idempotency_keys (caller, operation, key_hash, fingerprint, holder, working_until, resource_id)
         values ($1, $2, $3, $4, $5, clock_timestamp() + make_interval(secs => $6), $7)
         on conflict (caller, operation, key_hash) do nothing
         returning true
@@ -60,13 +60,13 @@ async def claim(tx: Connection, request: Idempotency, message_id: UUID, payment_
         request.fingerprint,
         message_id,
         float(WORKING_SECONDS),
-        payment_id,
+        resource_id,
     )
     if inserted:
-        return Claimed(payment_id)
+        return Claimed(resource_id)
     row = await tx.fetchrow(
         """
-        select fingerprint, answer, payment_id, holder = $4 or working_until < clock_timestamp() as free
+        select fingerprint, answer, resource_id, holder = $4 or working_until < clock_timestamp() as free
         from payments.idempotency_keys where caller = $1 and operation = $2 and key_hash = $3 for update
         """,
         *key,
@@ -87,7 +87,7 @@ async def claim(tx: Connection, request: Idempotency, message_id: UUID, payment_
         message_id,
         float(WORKING_SECONDS),
     )
-    return Claimed(row["payment_id"] or payment_id)
+    return Claimed(row["resource_id"] or resource_id)
 
 
 async def keep(tx: Connection, request: Idempotency, answer: str) -> str:

@@ -17,13 +17,16 @@ from services.payments import consumers
 from services.payments.config import PaymentsSettings
 from services.payments.handlers.deposits import Deposits
 from services.payments.handlers.mock_sessions import MockSessions
+from services.payments.handlers.opening import Opening
 from services.payments.handlers.settlement import Settlement
 from services.payments.handlers.views import Views
 from services.payments.mock_book import MockBook
 from services.payments.providers.base import Provider
 from services.payments.providers.mock import MockProvider
 from services.payments.reconciler import Reconciler
-from services.payments.store import SCHEMA
+from services.payments.sagas import Saga, SagaRunner
+from services.payments.store.events import PURPOSE as PROVIDER_EVENT
+from services.payments.store.payments import SCHEMA
 from shared import migrations, postgres
 from shared.asyncapi import asyncapi_document
 from shared.contracts.topology import PAYMENTS_QUERIES
@@ -35,6 +38,7 @@ from shared.delivery.server import make_broker
 from shared.health import Health
 from shared.operations import HttpServer, listen, operations_app
 from shared.process import run
+from shared.sealing import Seal
 from shared.settings import load
 from shared.telemetry import configure_logging
 from shared.waiting import Waiters
@@ -77,7 +81,7 @@ async def payments(settings: PaymentsSettings) -> AsyncIterator[None]:
         health = Health("payments", {"broker": link.check, "database": lambda: postgres.check(pool)})
         waiters: Waiters[UUID] = Waiters(WAITERS_MAX)
         broker = make_broker(settings.amqp_url, app_id="payments", name=f"{name} commands")
-        deposits = Deposits(
+        opening = Opening(
             pool,
             providers,
             enabled,
@@ -85,9 +89,11 @@ async def payments(settings: PaymentsSettings) -> AsyncIterator[None]:
             timedelta(seconds=settings.session_ttl_seconds),
             settings.reconcile_after_seconds,
         )
-        consumers.subscribe_commands(broker, publisher, deposits, MockSessions(pool, mock))
+        sagas: list[Saga] = []
+        runner = SagaRunner(sagas)
+        consumers.subscribe_commands(broker, publisher, Deposits(opening), MockSessions(pool, mock))
         consumers.subscribe_queries(broker, publisher, Views(pool, waiters), health)
-        settlement = Settlement(pool, providers, relay, waiters)
+        settlement = Settlement(pool, providers, relay, waiters, Seal(settings.data_keys, PROVIDER_EVENT), on_followed=runner.wake)
         provider_events = consumers.provider_events(link, publisher, settlement)
         reconciler = Reconciler(pool, providers, settlement, after_seconds=settings.reconcile_after_seconds)
         await broker.start()
@@ -96,6 +102,8 @@ async def payments(settings: PaymentsSettings) -> AsyncIterator[None]:
         stack.push_async_callback(provider_events.stop)
         await reconciler.start()
         stack.push_async_callback(reconciler.stop)
+        await runner.start()
+        stack.push_async_callback(runner.stop)
         http = HttpServer(operations_app(health, asyncapi_document("payments")), listener)
         await http.start()
         stack.push_async_callback(http.stop)

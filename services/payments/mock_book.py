@@ -10,14 +10,14 @@ from uuid import UUID
 from shared.money import Money
 from shared.postgres import Connection, Pool, transaction
 
-Outcome = Literal["success", "failure"]
+Outcome = Literal["success", "failure", "canceled"]
 
 
 @dataclass(frozen=True, slots=True)
 class MockSession:
     session_id: UUID
     payment_id: UUID
-    owner: str
+    owner: str | None
     money: Money
     expires_at: datetime
     outcome: Outcome | None = None
@@ -57,10 +57,24 @@ class MockBook:
             session = _session(row)
             return session, session.outcome is None and await MockBook.now(tx) >= session.expires_at
 
+    async def end(self, session_id: UUID) -> MockSession | None:
+        """Ends a session that nobody has decided; what it was or became. None when there is none."""
+        async with transaction(self._pool) as tx:
+            row = await tx.fetchrow("select * from payments.mock_sessions where session_id = $1 for update", session_id)
+            if row is None:
+                return None
+            session = _session(row)
+            if session.outcome is not None:
+                return session
+            event_id = f"evt_{session_id.hex}_canceled"
+            return await MockBook.decide(tx, session, "canceled", event_id=event_id, charge=None, at=await MockBook.now(tx))
+
     @staticmethod
-    async def lock(tx: Connection, session_id: UUID, owner: str) -> MockSession | None:
-        """The session, locked until the transaction's end; None when there is none or it is not the owner's."""
-        row = await tx.fetchrow("select * from payments.mock_sessions where session_id = $1 and owner = $2 for update", session_id, owner)
+    async def lock(tx: Connection, session_id: UUID, owner: str | None) -> MockSession | None:
+        """The session, locked until the transaction's end; None when there is none or it is not the owner's. A guest's has no owner."""
+        row = await tx.fetchrow(
+            "select * from payments.mock_sessions where session_id = $1 and (owner = $2 or owner is null) for update", session_id, owner
+        )
         return None if row is None else _session(row)
 
     @staticmethod

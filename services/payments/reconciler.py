@@ -9,10 +9,11 @@ from typing import Final
 import structlog
 from prometheus_client import Counter
 
-from services.payments import store
-from services.payments.domain import Payment
+from services.payments.domain.payments import Payment, Status
 from services.payments.handlers.settlement import Settlement
-from services.payments.providers.base import Provider
+from services.payments.providers.base import Open, Provider
+from services.payments.store import payments as store
+from shared.contracts.base import utc_now
 from shared.postgres import Pool, is_outage, transaction
 
 log = structlog.get_logger(__name__)
@@ -55,9 +56,13 @@ class Reconciler:
             if provider is None:
                 return
             async with gate:
-                told = await provider.find(payment)
                 ASKED.labels(payment.provider).inc()
-                await self._settlement.settle_told(told, payment)
+                told = await provider.find(payment)
+                if isinstance(told, Open) and payment.told_at(utc_now()) == Status.EXPIRED:
+                    # Over on our side: ended there too before we say so, or somebody could still pay it.
+                    await self._settlement.settle_ended(await provider.cancel(payment), payment, expired=True)
+                else:
+                    await self._settlement.settle_told(told, payment)
 
         for result in await asyncio.gather(*(ask(payment) for payment in due), return_exceptions=True):
             if isinstance(result, Exception):

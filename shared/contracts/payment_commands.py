@@ -22,18 +22,32 @@ class Idempotency(BaseModel):
     fingerprint: Hash = Field(description="SHA-256 of path with parameters, query and body")
 
 
-class CreateDeposit(Message):
-    """Make a payment and its session for a top-up of the user's own balance. Past its deadline it is refused."""
+Metadata = Annotated[
+    dict[Annotated[str, StringConstraints(min_length=1, max_length=40)], Annotated[str, StringConstraints(max_length=500)]],
+    Field(max_length=20, description="the caller's own, kept and shown as it is"),
+]
+ExternalId = Annotated[str, StringConstraints(min_length=1, max_length=255)]
+
+
+class Command(Message):
+    """What every command to payments carries. Past its deadline it is refused: nobody may be waiting any more."""
+
+    idempotency: Idempotency
+    deadline: AwareDatetime
+
+
+class CreateDeposit(Command):
+    """Make a payment and its session for a top-up of the user's own balance."""
 
     type: Literal["create-deposit.v1"] = "create-deposit.v1"
-    idempotency: Idempotency
     payment_id: UUID
     user_id: UserId
     amount_minor: AmountMinor
     currency: Currency
     method: str | None = Field(default=None, max_length=32, description="none: the first one configured")
     locale: str = Field(default="en", max_length=8)
-    deadline: AwareDatetime
+    external_id: ExternalId | None = None
+    metadata: Metadata = Field(default_factory=dict)
 
 
 class DepositCreated(Reply):
@@ -48,16 +62,14 @@ class DepositCreated(Reply):
     expires_at: AwareDatetime
 
 
-class CompleteMockSession(Message):
+class CompleteMockSession(Command):
     """Decide a session of the mock provider, as its payer would on the provider's page."""
 
     type: Literal["complete-mock-session.v1"] = "complete-mock-session.v1"
-    idempotency: Idempotency
     session_id: str = Field(max_length=100)
     user_id: UserId
     amount: str | None = Field(default=None, max_length=64, description="major units, exact decimal text; none: not checked")
     outcome: Literal["success", "failure"] = "success"
-    deadline: AwareDatetime
 
 
 class SignedEvent(BaseModel):

@@ -29,7 +29,10 @@ class PaymentView(Reply):
     type: Literal["payment-view.v1"] = "payment-view.v1"
     payment_id: UUID
     session_id: UUID | None
-    user_id: UserId
+    user_id: UserId | None
+    mentor_id: UserId | None = None
+    coaching_session_id: str | None = None
+    order_id: UUID | None = None
     kind: str
     method: str
     status: str
@@ -39,6 +42,8 @@ class PaymentView(Reply):
     credit_reference: str | None = Field(description="wallet's reference of the credit, once completed")
     payment_url: str | None
     description: str = ""
+    external_id: str | None = None
+    metadata: dict[str, str] = Field(default_factory=dict)
     problem: Refused | None = Field(default=None, description="why it was refused, when it was refused after a 202")
     expires_at: AwareDatetime | None
     created_at: AwareDatetime

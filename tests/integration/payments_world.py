@@ -15,11 +15,13 @@ import asyncpg
 from deploy.prepare import SERVICES, database_urls, make_roles
 from services.payments.handlers.deposits import Deposits
 from services.payments.handlers.mock_sessions import MockSessions
+from services.payments.handlers.opening import Opening
 from services.payments.handlers.settlement import Settlement
 from services.payments.handlers.views import Views
 from services.payments.mock_book import MockBook
 from services.payments.providers.mock import MockProvider
 from services.payments.reconciler import Reconciler
+from services.payments.store.events import PURPOSE as PROVIDER_EVENT
 from shared import postgres
 from shared.contracts.base import new_id, utc_now
 from shared.contracts.payment_commands import CompleteMockSession, CreateDeposit, DepositCreated, Idempotency, MockSessionDecided
@@ -27,10 +29,12 @@ from shared.contracts.payment_events import ProviderEventReceived
 from shared.keys import Keys
 from shared.migrations import migrate
 from shared.postgres import Pool
+from shared.sealing import Seal
 from shared.waiting import Waiters
 from tests.servers import SECRET_KEY
 
 SECRET = SECRET_KEY
+DATA_KEY = "data-key-of-the-tests-0123456789abcdef"
 
 
 class QuietRelay:
@@ -85,10 +89,12 @@ async def payments_world(
         providers = {"mock": mock}
         waiters: Waiters[UUID] = Waiters()
         relay: Any = QuietRelay()
-        settlement = Settlement(pool, providers, relay, waiters)
+        settlement = Settlement(pool, providers, relay, waiters, Seal((DATA_KEY,), PROVIDER_EVENT))
         yield PaymentsWorld(
             pool=pool,
-            deposits=Deposits(pool, providers, enabled, production, timedelta(seconds=session_ttl_seconds), reconcile_after_seconds=0.001),
+            deposits=Deposits(
+                Opening(pool, providers, enabled, production, timedelta(seconds=session_ttl_seconds), reconcile_after_seconds=0.001)
+            ),
             mock_sessions=MockSessions(pool, mock),
             settlement=settlement,
             reconciler=Reconciler(pool, providers, settlement, after_seconds=0.001),

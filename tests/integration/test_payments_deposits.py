@@ -132,7 +132,7 @@ async def test_a_repeat_while_the_first_is_at_work_is_told_so(fresh_database_url
             return await really(payment)  # type: ignore[arg-type]
 
         monkeypatch.setattr(type(world.mock), "create", lambda self, payment: slow(payment))
-        monkeypatch.setattr("services.payments.handlers.deposits._IN_USE_WAIT_SECONDS", 0.2)
+        monkeypatch.setattr("services.payments.handlers.once._IN_USE_WAIT_SECONDS", 0.2)
         first = asyncio.create_task(world.deposits.create(deposit_command(idempotency=sameness("key-1"))))
         await at_work.wait()
 

@@ -21,7 +21,8 @@ from tests.integration.payments_world import SECRET, PaymentsWorld, complete_com
 
 async def outbox_of(world: PaymentsWorld) -> list[PaymentCompleted]:
     return [
-        PaymentCompleted.model_validate_json(row["payload"]) for row in await world.rows("select payload from payments.outbox order by id")
+        PaymentCompleted.model_validate_json(row["payload"])
+        for row in await world.rows("select payload from payments.outbox where message_type = 'payment.completed.v1' order by id")
     ]
 
 

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from services.gateway import exact_json
 from services.gateway.api.deposits import DepositRequest
 from services.gateway.exact_json import MalformedJson, Number, RepeatedName
-from services.gateway.idempotency import idempotency, payment_id
+from services.gateway.idempotency import idempotency, resource_id
 from shared.keys import Keys
 from shared.money import major_text, parse_major
 
@@ -111,15 +111,15 @@ def made_by(user_id: str = "1", operation: str = "POST /a", key: str | None = "k
 
 
 def test_an_id_is_a_keyed_hash_of_caller_operation_and_key() -> None:
-    first = payment_id(KEYS, made_by())
-    assert payment_id(KEYS, made_by(fingerprint="1" * 64)) == first, "the body is not part of it"
+    first = resource_id(KEYS, made_by())
+    assert resource_id(KEYS, made_by(fingerprint="1" * 64)) == first, "the body is not part of it"
     others = [made_by("2"), made_by(operation="POST /b"), made_by(key="K")]
-    assert len({first, *(payment_id(KEYS, other) for other in others), payment_id(Keys(("x" * 32,)), made_by())}) == 5
+    assert len({first, *(resource_id(KEYS, other) for other in others), resource_id(Keys(("x" * 32,)), made_by())}) == 5
     assert (first.version, first.variant) == (8, RFC_4122)
 
 
 def test_without_a_key_every_request_is_new() -> None:
-    ids = {payment_id(KEYS, made_by(key=None)) for _ in range(3)}
+    ids = {resource_id(KEYS, made_by(key=None)) for _ in range(3)}
     assert (len(ids), {one.version for one in ids}) == (3, {7})
 
 

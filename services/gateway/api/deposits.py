@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-from datetime import datetime, timedelta
 from typing import Annotated, Final, Literal
 
 import structlog
@@ -13,21 +12,20 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from services.gateway import receipts, rendering
+from services.gateway import rendering
 from services.gateway.answers import AcceptedCompletion, AcceptedDeposit, CompletionAnswer, DepositAnswer
 from services.gateway.auth import Caller
 from services.gateway.bodies import read_json
+from services.gateway.commands import issue
 from services.gateway.documentation import operation
-from services.gateway.edge import request_id_of
-from services.gateway.fields import CurrencyCode, DecimalText, Locale, OpaqueId, RequestBody
-from services.gateway.idempotency import caller_of, idempotency, key_of, payment_id
+from services.gateway.fields import CurrencyCode, DecimalText, ExternalIdField, Locale, MetadataField, OpaqueId, RequestBody
+from services.gateway.idempotency import caller_of
 from services.gateway.parts import GatewayParts, Parts, SignedIn
-from services.gateway.problems import Problem, RefusedByDecision, malformed
+from services.gateway.problems import Problem, malformed
 from services.gateway.requests import DEPOSIT, MOCK_SESSION
 from services.gateway.settlement import wait_until_settled
 from services.gateway.signatures.base import SignatureError
-from shared.contracts.base import utc_now
-from shared.contracts.payment_commands import CompleteMockSession, CreateDeposit, MockSessionDecided, Refused
+from shared.contracts.payment_commands import CompleteMockSession, CreateDeposit, MockSessionDecided
 from shared.delivery.errors import DeliveryError, NotConfirmed
 from shared.money import Money, MoneyError, parse_major
 
@@ -35,10 +33,6 @@ log = structlog.get_logger(__name__)
 
 router = APIRouter(prefix="/api/v1/balance", tags=["balance"])
 
-COMMAND_LIFE: Final = timedelta(seconds=60)
-"""A command that is worked on later than this is refused: nobody may be waiting any more."""
-
-_POLL_SECONDS: Final = 1
 _OURS: Final = re.compile(r"[A-Za-z0-9_-]{1,100}")
 _NOT_FINAL: Final = frozenset({"pending", "expired", "canceled"})
 _DEPOSIT: Final = "POST /api/v1/balance/deposit"
@@ -57,6 +51,8 @@ class DepositRequest(RequestBody):
         ),
     ] = None
     locale: Annotated[Locale | None, Field(description="Of the pages that follow; left out: the caller's own.")] = None
+    external_id: ExternalIdField = None
+    metadata: MetadataField = Field(default_factory=dict)
 
 
 class CompleteRequest(RequestBody):
@@ -80,29 +76,26 @@ class CompleteRequest(RequestBody):
     ),
 )
 async def deposit(request: Request, caller: SignedIn, parts: GatewayParts) -> Response:
-    key = key_of(request)
     body = await read_json(request, DepositRequest, parts.settings.body_limit_bytes)
     money = _money(body.value.amount, body.value.currency)
-    identity = idempotency(caller.user_id, _DEPOSIT, key, body.fingerprint)
+    issued = issue(request, parts, caller=caller_of(caller.user_id), operation=_DEPOSIT, fingerprint=body.fingerprint)
     command = CreateDeposit(
-        correlation_id=request_id_of(request.scope),
-        idempotency=identity,
-        payment_id=payment_id(parts.keys, identity),
+        **issued.envelope,
+        payment_id=issued.resource_id,
         user_id=caller.user_id,
         amount_minor=money.amount_minor,
         currency=money.currency,
         method=body.value.method,
-        locale=body.value.locale or _own_locale(caller) or parts.settings.default_locale,
-        deadline=utc_now() + COMMAND_LIFE,
+        locale=body.value.locale or own_locale(caller) or parts.settings.default_locale,
+        external_id=body.value.external_id,
+        metadata=body.value.metadata,
     )
-    reply = await parts.services.ask(command, DEPOSIT)
-    if reply is None:
-        ids = {"payment_id": str(command.payment_id)}
-        return _accepted(parts, caller, str(command.payment_id), command.deadline, ids)
-    if isinstance(reply.answer, Refused):
-        raise RefusedByDecision(reply.answer, replayed=reply.replayed)
-    headers = {"Location": f"{parts.settings.public_url}/api/v1/payments/{reply.answer.payment_id}", **_replayed(reply.replayed)}
-    return Response(rendering.deposit_created(reply.answer), 201, headers, "application/json")
+    answer = await issued.ask(command, DEPOSIT)
+    if answer is None:
+        payment_id = str(command.payment_id)
+        return issued.accepted(f"/api/v1/payments/{payment_id}", payment_id, payment_id=payment_id)
+    created, replayed = answer
+    return issued.made(rendering.deposit_created(created), f"/api/v1/payments/{created.payment_id}", replayed=replayed)
 
 
 @router.post(
@@ -124,36 +117,32 @@ async def complete(request: Request, caller: SignedIn, parts: GatewayParts) -> R
     if not parts.settings.mock_provider:
         raise Problem("not_found", "the mock provider is off")
     waits_until = asyncio.get_running_loop().time() + parts.services.timeout_seconds
-    key = key_of(request)
     body = await read_json(request, CompleteRequest, parts.settings.body_limit_bytes)
     if not _OURS.fullmatch(body.value.session_id):
         # Never given out; and a Location made of it would lead somewhere else.
         raise Problem("session_not_found", "There is no such session.")
+    issued = issue(request, parts, caller=caller_of(caller.user_id), operation=_COMPLETE, fingerprint=body.fingerprint)
     command = CompleteMockSession(
-        correlation_id=request_id_of(request.scope),
-        idempotency=idempotency(caller.user_id, _COMPLETE, key, body.fingerprint),
+        **issued.envelope,
         session_id=body.value.session_id,
         user_id=caller.user_id,
         amount=body.value.amount,
         outcome=body.value.outcome,
-        deadline=utc_now() + COMMAND_LIFE,
     )
-    reply = await parts.services.ask(command, MOCK_SESSION)
-    if reply is None:
+    answer = await issued.ask(command, MOCK_SESSION)
+    if answer is None:
         # Which payment it is, only payments knows; it answers for its session's id too.
-        return _accepted(parts, caller, command.session_id, command.deadline, {"session_id": command.session_id})
-    if isinstance(reply.answer, Refused):
-        raise RefusedByDecision(reply.answer, replayed=reply.replayed)
-    decided = reply.answer
+        session_id = command.session_id
+        return issued.accepted(f"/api/v1/payments/{session_id}", session_id, session_id=session_id)
+    decided, replayed = answer
     await _hand_in(parts, decided, command.correlation_id)
     status = await wait_until_settled(parts.services, str(decided.payment_id), caller.user_id, command.correlation_id, waits_until)
+    payment_id = str(decided.payment_id)
     if status in _NOT_FINAL:
-        ids = {"payment_id": str(decided.payment_id), "session_id": str(decided.session_id)}
-        return _accepted(parts, caller, str(decided.payment_id), command.deadline, ids)
+        return issued.accepted(f"/api/v1/payments/{payment_id}", payment_id, payment_id=payment_id, session_id=str(decided.session_id))
     # What came after a completion (a refund, say) does not change what this completion did.
     told = "failed" if status == "failed" else "completed"
-    answer = rendering.mock_completed(decided.payment_id, decided.session_id, told)
-    return Response(answer, 200, _replayed(reply.replayed), "application/json")
+    return issued.done(rendering.mock_completed(decided.payment_id, decided.session_id, told), replayed=replayed)
 
 
 async def _hand_in(parts: Parts, decided: MockSessionDecided, correlation_id: str) -> None:
@@ -176,16 +165,7 @@ def _money(amount: str, currency: str) -> Money:
         raise malformed("body", "amount", msg=str(error)) from error
 
 
-def _own_locale(caller: Caller) -> str | None:
+def own_locale(caller: Caller) -> str | None:
+    """The language of the caller's own token, if it is one of ours."""
     locale = (caller.identity.locale or "")[:2].lower()
     return locale if locale in ("en", "ru", "sr") else None
-
-
-def _accepted(parts: Parts, caller: Caller, resource_id: str, deadline: datetime, ids: dict[str, str]) -> Response:
-    receipt = receipts.sign(parts.keys, resource_id=resource_id, caller=caller_of(caller.user_id), deadline=deadline)
-    location = f"{parts.settings.public_url}/api/v1/payments/{resource_id}?receipt={receipt}"
-    return Response(rendering.accepted(**ids), 202, {"Location": location, "Retry-After": str(_POLL_SECONDS)}, "application/json")
-
-
-def _replayed(replayed: bool) -> dict[str, str]:
-    return {"Idempotent-Replayed": "true"} if replayed else {}

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from services.gateway import receipts, rendering
+from services.gateway import rendering
 from services.gateway.answers import AcceptedDeposit, FailedPayment, PaymentAnswer
+from services.gateway.commands import not_there_yet
 from services.gateway.documentation import operation
 from services.gateway.edge import request_id_of
 from services.gateway.idempotency import caller_of
@@ -19,8 +19,6 @@ from services.gateway.parts import GatewayParts, SignedIn
 from services.gateway.problems import Problem, RefusedByDecision
 from services.gateway.requests import PAYMENT
 from services.gateway.settlement import true_status
-from shared.contracts.base import utc_now
-from shared.contracts.payment_commands import Refused
 from shared.contracts.queries import GetPayment, PaymentView
 
 router = APIRouter(prefix="/api/v1/payments", tags=["payments"])
@@ -58,25 +56,14 @@ async def payment(
     try:
         view = await parts.services.question(question, PAYMENT)
     except RefusedByDecision as refusal:
-        deadline = _deadline(receipt, payment_id, caller.user_id, parts)
-        if refusal.refused.code != "payment_not_found" or deadline is None:
+        if refusal.refused.code != "payment_not_found":
             raise
-        return _json(_not_there_yet(payment_id, deadline, request_id))
+        polled = not_there_yet(parts, receipt, payment_id, caller=caller_of(caller.user_id), name="payment_id", request_id=request_id)
+        if polled is None:
+            raise
+        return polled
     assert isinstance(view, PaymentView)
     return _json(rendering.payment(view, await true_status(parts.services, view, request_id)))
-
-
-def _deadline(receipt: str | None, payment_id: str, user_id: str, parts: GatewayParts) -> datetime | None:
-    if receipt is None:
-        return None
-    return receipts.verified_deadline(parts.keys, receipt, resource_id=payment_id, caller=caller_of(user_id))
-
-
-def _not_there_yet(payment_id: str, deadline: datetime, request_id: str) -> bytes:
-    if utc_now() < deadline + receipts.GRACE:
-        return rendering.accepted(payment_id=payment_id)
-    detail = "the request did not reach payments before its deadline; nothing was done"
-    return rendering.failed(payment_id, Refused(code="not_received", detail=detail, request_id=request_id))
 
 
 def _not_found() -> Problem:

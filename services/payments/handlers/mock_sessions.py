@@ -8,10 +8,10 @@ from uuid import UUID
 
 import structlog
 
-from services.payments import domain, idempotency
+from services.payments.handlers.once import Once, check_deadline
 from services.payments.mock_book import MockBook, MockSession
 from services.payments.providers.mock import MockProvider, outcome_event_id
-from shared.contracts.base import new_id, utc_now
+from shared.contracts.base import new_id
 from shared.contracts.payment_commands import (
     CommandReply,
     CompleteMockSession,
@@ -20,7 +20,7 @@ from shared.contracts.payment_commands import (
     Refused,
 )
 from shared.money import MoneyError, parse_major
-from shared.postgres import Connection, Pool, transaction
+from shared.postgres import Connection, Pool
 
 log = structlog.get_logger(__name__)
 
@@ -36,34 +36,27 @@ class MockSessions:
 
     async def complete(self, command: CompleteMockSession) -> MockReply:
         """Decides the session, or tells what it was decided to be; the same outcome again gives the same event."""
-        try:
-            reply = await self._complete(command)
-        except domain.TooLate:
-            return MockReply(answer=domain.too_late(command.correlation_id))
-        if isinstance(reply.answer, MockSessionDecided) and not reply.replayed:
-            log.info(
-                "mock session decided",
-                session_id=str(reply.answer.session_id),
-                payment_id=str(reply.answer.payment_id),
-                outcome=reply.answer.outcome,
-                correlation_id=command.correlation_id,
-            )
-        return reply
+        once: Once[MockSessionDecided] = Once(self.pool, MockReply)
 
-    async def _complete(self, command: CompleteMockSession) -> MockReply:
-        async with transaction(self.pool) as tx:
-            match await idempotency.claim(tx, command.idempotency, command.message_id):
-                case idempotency.Answered(answer):
-                    return self._replay(answer)
-                case idempotency.Reused():
-                    return MockReply(answer=domain.key_reused(command.correlation_id))
-                case idempotency.InUse():
-                    return MockReply(answer=domain.key_in_use(command.correlation_id))
-            if utc_now() > command.deadline:
-                raise domain.TooLate  # and so the claim of its key is undone
-            reply = MockReply(answer=await self._decide(tx, command))
-            await idempotency.keep(tx, command.idempotency, reply.model_dump_json())
+        async def work(tx: Connection, _: UUID | None) -> MockReply:
+            check_deadline(command)
+            return MockReply(answer=await self._decide(tx, command))
+
+        reply = await once.begin(command, work)
+        if not isinstance(reply.answer, MockSessionDecided):
             return reply
+        if reply.replayed and self.mock is not None:
+            # The same event, signed anew: a kept signature would be stale by now.
+            fresh = self.mock.sign_again(reply.answer.event)
+            return reply.model_copy(update={"answer": reply.answer.model_copy(update={"event": fresh})})
+        log.info(
+            "mock session decided",
+            session_id=str(reply.answer.session_id),
+            payment_id=str(reply.answer.payment_id),
+            outcome=reply.answer.outcome,
+            correlation_id=command.correlation_id,
+        )
+        return reply
 
     async def _decide(self, tx: Connection, command: CompleteMockSession) -> MockSessionDecided | Refused:
         request_id = command.correlation_id
@@ -84,15 +77,6 @@ class MockSessions:
         return MockSessionDecided(
             payment_id=session.payment_id, session_id=session_id, outcome=command.outcome, event=self.mock.signed_event(session)
         )
-
-    def _replay(self, answer: str) -> MockReply:
-        kept = MockReply.model_validate_json(answer)
-        if isinstance(kept.answer, MockSessionDecided) and self.mock is not None:
-            # The same event, signed anew: a kept signature would be stale by now.
-            body = kept.answer.event
-            fresh = self.mock.sign_again(body)
-            return MockReply(replayed=True, answer=kept.answer.model_copy(update={"event": fresh}))
-        return kept.model_copy(update={"replayed": True})
 
 
 def _wrong_amount(session: MockSession, amount: str | None, request_id: str) -> Refused | None:

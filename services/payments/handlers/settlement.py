@@ -3,29 +3,40 @@ a batch."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from uuid import UUID
 
 import structlog
 from prometheus_client import Counter
 
-from services.payments import domain, store
-from services.payments.domain import Declined, Irrelevant, Mismatch, Moved, Paid, Payment, Status, Unchanged
-from services.payments.providers.base import Open, Provider, ProviderEvent, Told, Unknown
-from services.payments.store import SCHEMA, StoredEvent
+from services.payments.domain import payments as domain
+from services.payments.domain.facts import Declined, Fact, Irrelevant, Paid, PayoutTold
+from services.payments.domain.payments import Decision, Mismatch, Moved, Payment, Unchanged
+from services.payments.handlers import told
+from services.payments.providers.base import Canceled, Ended, Open, Provider, ProviderEvent, Told, Unknown
+from services.payments.store import events as event_store
+from services.payments.store import payments as store
+from services.payments.store.events import StoredEvent
+from services.payments.store.payments import SCHEMA
 from shared.contracts.base import utc_now
-from shared.contracts.payment_events import PaymentCompleted, ProviderEventReceived
+from shared.contracts.payment_events import ProviderEventReceived
 from shared.delivery import outbox
 from shared.delivery.errors import Permanent
 from shared.delivery.failures import Failure
 from shared.delivery.relay import Relay
-from shared.postgres import Pool, transaction
+from shared.postgres import Connection, Pool, transaction
+from shared.sealing import Seal
 from shared.waiting import Waiters
 
 log = structlog.get_logger(__name__)
 
 SETTLED = Counter("purser_provider_events_total", "Provider events by what came of them", ["provider", "outcome"])
+
+
+Follow = Callable[[Connection, Fact, Payment | None, str], Awaitable[str]]
+"""Writes down what a fact about a refund, a payout or a dispute means, in the transaction that stores its event: the payment it belongs to
+comes locked, the text is the correlation id. Gives the outcome's name; NotYet when what it belongs to is still on its way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +48,21 @@ class _Read:
 
     @property
     def session_id(self) -> UUID | None:
-        return None if isinstance(self.event.fact, Irrelevant) else self.event.fact.session_id
+        fact = self.event.fact
+        return None if isinstance(fact, (Irrelevant, PayoutTold)) else fact.session_id
 
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
+    """`follow`: who writes down the facts about what comes after the paying; `on_followed`: told when one of them has."""
+
     pool: Pool
     providers: Mapping[str, Provider]
     relay: Relay
     waiters: Waiters[UUID]
+    seal: Seal
+    follow: Mapping[type[Fact], Follow] = field(default_factory=dict)
+    on_followed: Callable[[], None] = lambda: None
 
     async def handle(self, events: Sequence[ProviderEventReceived]) -> Sequence[Failure]:
         """One transaction for the batch; an event that no adapter can read fails alone."""
@@ -56,33 +73,52 @@ class Settlement:
         moved: dict[UUID, tuple[Payment, str]] = {}
         async with transaction(self.pool) as tx:
             payments = await store.lock_by_session(tx, [r.session_id for r in reads if r.session_id is not None])
-            new = await store.insert_events(tx, [_stored(read, payments) for read in reads])
+            new = await event_store.insert_events(tx, self.seal, [_stored(read, payments) for read in reads])
             for read in reads:
                 key = (read.message.provider, read.event.event_id)
                 if key not in new:
                     noted.append((read, "duplicate"))
                     continue
                 new.discard(key)  # the same event twice in one batch is applied once
-                outcome = _apply(read, payments, moved)
+                outcome = await self._apply(tx, read, payments, moved)
                 noted.append((read, outcome))
             outcomes = [(r.message.provider, r.event.event_id, outcome) for r, outcome in noted if outcome not in ("applied", "duplicate")]
-            await store.note_outcomes(tx, outcomes)
-            await store.save_settled(tx, [payment for payment, _ in moved.values()])
-            await outbox.append(tx, SCHEMA, [(p.user_id, _completed(p, cid)) for p, cid in moved.values() if p.status is Status.COMPLETED])
-        if moved:
-            self.relay.wake()
-            self.waiters.wake(payment.payment_id for payment, _ in moved.values())
+            await event_store.note_outcomes(tx, outcomes)
+            await self._write(tx, list(moved.values()))
+        self._wake([payment for payment, _ in moved.values()])
+        if any(type(read.event.fact) in self.follow for read in reads):
+            self.on_followed()
         for read, outcome in noted:
             _tell(read, outcome, payments)
         return failures
 
     async def settle_told(self, told: Told, payment: Payment) -> None:
         """What a provider answered when it was asked, through the same decision and out of the same outbox as its events."""
-        if isinstance(told, Unknown) or (isinstance(told, Open) and not told.expired) or payment.session_id is None:
+        if isinstance(told, Unknown) or (isinstance(told, Open) and not told.expired):
+            return
+
+        def decide(locked: Payment) -> Decision:
+            return domain.expire(locked, utc_now()) if isinstance(told, Open) else domain.settle(locked, told)
+
+        await self._settle(payment, decide)
+
+    async def settle_ended(self, ended: Ended, payment: Payment, *, expired: bool) -> None:
+        """What came of ending the session at the provider, because it is over (`expired`) or was given up."""
+        if isinstance(ended, Unknown):
+            return
+        close = domain.expire if expired else domain.cancel
+
+        def decide(locked: Payment) -> Decision:
+            return close(locked, utc_now()) if isinstance(ended, Canceled) else domain.settle(locked, ended)
+
+        await self._settle(payment, decide)
+
+    async def _settle(self, payment: Payment, decide: Callable[[Payment], Decision]) -> None:
+        if payment.session_id is None:
             return
         async with transaction(self.pool) as tx:
             locked = (await store.lock_by_session(tx, [payment.session_id]))[payment.session_id]
-            decision = domain.expire(locked, utc_now()) if isinstance(told, Open) else domain.settle(locked, told)
+            decision = decide(locked)
             if isinstance(decision, Mismatch):
                 log.error(
                     "what the provider tells does not fit",
@@ -95,12 +131,38 @@ class Settlement:
             if not isinstance(decision, Moved):
                 return
             moved = decision.payment
-            await store.save_settled(tx, [moved])
-            if moved.status is Status.COMPLETED:
-                await outbox.append(tx, SCHEMA, [(moved.user_id, _completed(moved, moved.correlation_id))])
-        self.relay.wake()
-        self.waiters.wake([moved.payment_id])
+            await self._write(tx, [(moved, moved.correlation_id)])
+        self._wake([moved])
         log.info("reconciled", payment_id=str(moved.payment_id), status=moved.status.value, correlation_id=moved.correlation_id)
+
+    async def _write(self, tx: Connection, moved: Sequence[tuple[Payment, str]]) -> None:
+        """Payments that moved, each with the correlation id of what moved it, and what the others are told of them."""
+        await store.save_settled(tx, [payment for payment, _ in moved])
+        await outbox.append(tx, SCHEMA, [told.moved(payment, correlation_id) for payment, correlation_id in moved])
+
+    def _wake(self, moved: Sequence[Payment]) -> None:
+        if moved:
+            self.relay.wake()
+            self.waiters.wake(payment.payment_id for payment in moved)
+
+    async def _apply(self, tx: Connection, read: _Read, payments: dict[UUID, Payment], moved: dict[UUID, tuple[Payment, str]]) -> str:
+        """Decides one event against the locked payments (updated in place, so that the next event of the batch sees it); the outcome's
+        name."""
+        fact = read.event.fact
+        if not isinstance(fact, (Paid, Declined)):
+            if (follow := self.follow.get(type(fact))) is None:
+                return "ignored"
+            payment = payments.get(read.session_id) if read.session_id is not None else None
+            return await follow(tx, fact, payment, read.message.correlation_id)
+        match domain.settle(payments.get(fact.session_id), fact):
+            case Moved(payment):
+                payments[fact.session_id] = payment
+                moved[payment.payment_id] = (payment, read.message.correlation_id)
+                return "applied"
+            case Unchanged():
+                return "unchanged"
+            case Mismatch(reason):
+                return reason
 
     def _read(self, events: Sequence[ProviderEventReceived]) -> tuple[list[_Read], list[Failure]]:
         reads: list[_Read] = []
@@ -116,23 +178,6 @@ class Settlement:
         return reads, failures
 
 
-def _apply(read: _Read, payments: dict[UUID, Payment], moved: dict[UUID, tuple[Payment, str]]) -> str:
-    """Decides one event against the locked payments (updated in place, so that the next event of the batch sees it); the outcome's name."""
-    fact = read.event.fact
-    if isinstance(fact, Irrelevant):
-        return "ignored"
-    assert isinstance(fact, (Paid, Declined))
-    match domain.settle(payments.get(fact.session_id), fact):
-        case Moved(payment):
-            payments[fact.session_id] = payment
-            moved[payment.payment_id] = (payment, read.message.correlation_id)
-            return "applied"
-        case Unchanged():
-            return "unchanged"
-        case Mismatch(reason):
-            return reason
-
-
 def _stored(read: _Read, payments: Mapping[UUID, Payment]) -> StoredEvent:
     payment = payments.get(read.session_id) if read.session_id is not None else None
     message = read.message
@@ -144,22 +189,6 @@ def _stored(read: _Read, payments: Mapping[UUID, Payment]) -> StoredEvent:
         payment_id=None if payment is None else payment.payment_id,
         correlation_id=message.correlation_id,
         received_at=message.occurred_at,
-    )
-
-
-def _completed(payment: Payment, correlation_id: str) -> PaymentCompleted:
-    assert payment.credit_reference is not None
-    assert payment.completed_at is not None
-    return PaymentCompleted(
-        correlation_id=correlation_id,
-        payment_id=payment.payment_id,
-        user_id=payment.user_id,
-        provider=payment.provider,
-        amount_minor=payment.money.amount_minor,
-        currency=payment.money.currency,
-        credit_reference=payment.credit_reference,
-        description=payment.description,
-        completed_at=payment.completed_at,
     )
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
-from services.payments import domain, store
-from services.payments.domain import Payment, Status
+from services.payments.domain import refusals
+from services.payments.domain.payments import Payment, Status
+from services.payments.store import payments as store
 from shared.contracts.base import utc_now
 from shared.contracts.payment_commands import Refused
 from shared.contracts.queries import GetPayment, PaymentView
@@ -24,7 +25,7 @@ class Views:
         try:
             payment_id = UUID(query.payment_id)
         except ValueError:
-            return domain.payment_not_found(query.correlation_id)
+            return refusals.payment_not_found(query.correlation_id)
 
         async def ask() -> Payment | None:
             async with connection(self.pool) as db:
@@ -32,11 +33,11 @@ class Views:
                 return found
 
         found = await self.waiters.until(payment_id, ask, _settled, query.wait_seconds)
-        return domain.payment_not_found(query.correlation_id) if found is None else _view(found)
+        return refusals.payment_not_found(query.correlation_id) if found is None else _view(found)
 
 
 def _settled(payment: Payment | None) -> bool:
-    return payment is None or payment.status_at(utc_now()) is not Status.PENDING
+    return payment is None or payment.told_at(utc_now()) != Status.PENDING
 
 
 def _view(payment: Payment) -> PaymentView:
@@ -44,14 +45,20 @@ def _view(payment: Payment) -> PaymentView:
         payment_id=payment.payment_id,
         session_id=payment.session_id,
         user_id=payment.user_id,
+        mentor_id=payment.mentor_id,
+        coaching_session_id=payment.coaching_session_id,
+        order_id=payment.order_id,
         kind=payment.kind,
         method=payment.provider,
-        status=payment.status_at(utc_now()).value,
+        status=payment.told_at(utc_now()),
         amount_minor=payment.money.amount_minor,
         currency=payment.money.currency,
         credit_reference=payment.credit_reference,
         payment_url=payment.payment_url,
         description=payment.description,
+        refunded_amount_minor=payment.refunded_minor,
+        external_id=payment.external_id,
+        metadata=dict(payment.metadata),
         problem=payment.refusal,
         expires_at=payment.expires_at,
         created_at=payment.created_at,

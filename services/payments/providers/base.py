@@ -1,4 +1,7 @@
-"""What payments asks of a provider, and the answers it understands; only an explicit answer means success or failure."""
+"""What payments asks of a provider, and the answers it understands; only an explicit answer means success or failure.
+
+A provider's operations are protocols of their own: what an adapter does not implement, the provider cannot do, and nobody pretends.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
+from uuid import UUID
 
-from services.payments.domain import Declined, Fact, Paid, Payment
+from services.payments.domain.facts import Declined, Fact, Paid
+from services.payments.domain.payments import Payment
+from shared.money import Money
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +36,14 @@ class Open:
     expired: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Canceled:
+    """Nobody can pay the session any more, and nobody has."""
+
+
 Created = Accepted | Unknown
 Told = Paid | Declined | Open | Unknown
+Ended = Canceled | Paid | Declined | Unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +68,98 @@ class Provider(Protocol):
         """What the provider says of the payment's session now, asked by our own reference."""
         ...
 
+    async def cancel(self, payment: Payment) -> Ended:
+        """Ends the session, so that nobody can pay it any more; Paid when somebody has. A provider that cannot end sessions says Canceled:
+        then only our side is closed, and money that comes all the same is credited."""
+        ...
+
     def read_event(self, headers: Mapping[str, str], body: bytes) -> ProviderEvent:
         """The event in `body`, whose signature the gateway has verified. Permanent (errors.py) when it cannot be read."""
+        ...
+
+
+# ---- money back to the payer
+
+
+@dataclass(frozen=True, slots=True)
+class RefundOrder:
+    """`refund_id` is the refund's key at the provider: the same order again is the same refund there."""
+
+    refund_id: UUID
+    payment_id: UUID
+    session_id: UUID
+    charge_reference: str
+    money: Money
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RefundAccepted:
+    """The provider has it under `provider_reference`; `settled`: and the money is on its way to the payer. Not settled: it tells later."""
+
+    provider_reference: str
+    settled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RefundDeclined:
+    """The provider will not do it."""
+
+    reason: str
+
+
+RefundAnswer = RefundAccepted | RefundDeclined | Unknown
+
+
+class Refunds(Protocol):
+    """Sends money of a charge back."""
+
+    async def refund(self, order: RefundOrder) -> RefundAnswer:
+        """Asks for the refund; the same order again gives the same answer, never a second refund."""
+        ...
+
+    async def find_refund(self, order: RefundOrder) -> RefundAnswer:
+        """What the provider says of it now. Unknown also when it never heard of it: then it is sent again, under the same key."""
+        ...
+
+
+# ---- money out to a user
+
+
+@dataclass(frozen=True, slots=True)
+class PayoutOrder:
+    """`withdrawal_id` is the payout's key at the provider."""
+
+    withdrawal_id: UUID
+    money: Money
+    destination: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class PaidOut:
+    provider_reference: str
+
+
+@dataclass(frozen=True, slots=True)
+class PayoutDeclined:
+    """The provider will not do it; nothing has left."""
+
+    reason: str
+
+
+PayoutAnswer = PaidOut | PayoutDeclined | Unknown
+
+
+class Payouts(Protocol):
+    """Sends money out to users' own accounts."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def pay_out(self, order: PayoutOrder) -> PayoutAnswer:
+        """Asks for the payout; the same order again gives the same answer, never a second payout."""
+        ...
+
+    async def find_payout(self, order: PayoutOrder) -> PayoutAnswer:
+        """What the provider says of it now; Unknown while it does not tell."""
         ...

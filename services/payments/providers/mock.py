@@ -19,9 +19,10 @@ from uuid import UUID
 import orjson
 from pydantic import AwareDatetime, BaseModel, ValidationError
 
-from services.payments.domain import Declined, Fact, Irrelevant, Paid, Payment
+from services.payments.domain.facts import Declined, Fact, Irrelevant, Paid
+from services.payments.domain.payments import Payment
 from services.payments.mock_book import MockBook, MockSession
-from services.payments.providers.base import Accepted, Created, Open, ProviderEvent, Told
+from services.payments.providers.base import Accepted, Canceled, Created, Ended, Open, ProviderEvent, Told
 from shared.contracts.base import Currency, utc_now
 from shared.contracts.payment_commands import SignedEvent
 from shared.delivery.errors import Permanent
@@ -77,9 +78,14 @@ class MockProvider:
         session, ended = found
         if session.outcome is None or session.decided_at is None:
             return Open(expired=ended)
-        if session.charge_reference is None:
-            return Declined(session.session_id, session.decided_at)
-        return Paid(session.session_id, session.charge_reference, session.money, session.decided_at)
+        if session.outcome == "canceled":
+            return Open(expired=True)
+        return _decided(session)
+
+    async def cancel(self, payment: Payment) -> Ended:
+        assert payment.session_id is not None
+        session = await self._book.end(payment.session_id)
+        return Canceled() if session is None or session.outcome == "canceled" else _decided(session)
 
     def read_event(self, headers: Mapping[str, str], body: bytes) -> ProviderEvent:
         try:
@@ -98,6 +104,13 @@ class MockProvider:
     def sign_again(self, event: SignedEvent) -> SignedEvent:
         """The same event with a signature of now: an old one would be refused as stale."""
         return sign(event.headers["webhook-id"], event.body, self._keys)
+
+
+def _decided(session: MockSession) -> Paid | Declined:
+    assert session.decided_at is not None
+    if session.charge_reference is None:
+        return Declined(session.session_id, session.decided_at)
+    return Paid(session.session_id, session.charge_reference, session.money, session.decided_at)
 
 
 def event_body(session: MockSession) -> bytes:

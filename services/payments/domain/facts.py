@@ -1,0 +1,75 @@
+"""What a provider says, in our words; the same whether a webhook told it or we asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from shared.money import Money
+
+
+@dataclass(frozen=True, slots=True)
+class Paid:
+    """The provider's proof that `session_id` was paid: `charge_reference` is its own and the same in every proof of this charge."""
+
+    session_id: UUID
+    charge_reference: str
+    money: Money
+    happened_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Declined:
+    """The provider says that this session will not be paid."""
+
+    session_id: UUID
+    happened_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RefundTold:
+    """A refund of the charge of `session_id` as the provider has it. `refund_id` is the one that we sent along; none: made at its
+    own site."""
+
+    session_id: UUID
+    refund_id: UUID | None
+    provider_reference: str
+    money: Money
+    outcome: Literal["pending", "succeeded", "failed"]
+    happened_at: datetime
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PayoutTold:
+    """A payout as the provider has it; `returned`: the bank sent it back after it was paid."""
+
+    withdrawal_id: UUID
+    provider_reference: str
+    outcome: Literal["paid", "failed", "returned"]
+    happened_at: datetime
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DisputeTold:
+    """A dispute over the charge of `session_id`: the provider took `money` (opened), gave it back (won), or keeps it (lost)."""
+
+    session_id: UUID
+    dispute_reference: str
+    event: Literal["opened", "won", "lost"]
+    money: Money
+    happened_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Irrelevant:
+    """An event that says nothing about anything of ours; kept and ignored."""
+
+    reason: str
+
+
+SessionFact = Paid | Declined
+Fact = SessionFact | RefundTold | PayoutTold | DisputeTold | Irrelevant

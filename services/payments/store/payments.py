@@ -1,0 +1,210 @@
+"""Payments; one statement a batch where it is bulk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+import asyncpg
+import orjson
+
+from services.payments.domain.payments import Payment, Status
+from shared.contracts.payment_commands import Refused
+from shared.money import Money
+from shared.postgres import Connection
+
+SCHEMA: Final = "payments"
+
+_ASK_AGAIN_MAX_SECONDS: Final = 270.0
+
+COLUMNS: Final = """
+    payment_id, session_id, user_id, kind, provider, amount_minor, currency, status, charge_reference, locale, payment_url, description,
+    refusal, correlation_id, expires_at, completed_at, created_at, updated_at, mentor_id, coaching_session_id, order_id, fee_minor,
+    refunding_minor, refunded_minor, dispute_status, caller, external_id, metadata
+"""
+
+
+class ExternalIdReused(Exception):
+    """The caller has a live payment of this kind under this external_id."""
+
+
+async def insert_payment(tx: Connection, payment: Payment, *, reconcile_after_seconds: float) -> bool:
+    """Writes a new payment; False when its id is there already (the command was delivered again). ExternalIdReused: nothing is written."""
+    try:
+        async with tx.transaction():  # a savepoint: the claim of the request's key outlives a refusal
+            status = await tx.execute(
+                """
+                insert into payments.payments (
+                    payment_id, session_id, user_id, kind, provider, amount_minor, currency, status, locale, payment_url, description,
+                    refusal, correlation_id, expires_at, created_at, updated_at, reconcile_at, mentor_id, coaching_session_id, order_id,
+                    fee_minor, caller, external_id, metadata
+                ) values (
+                    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $15,
+                    $15::timestamptz + make_interval(secs => $16), $17, $18, $19, $20, $21, $22, $23
+                )
+                on conflict (payment_id) do nothing
+                """,
+                payment.payment_id,
+                payment.session_id,
+                payment.user_id,
+                payment.kind,
+                payment.provider,
+                payment.money.amount_minor,
+                payment.money.currency,
+                payment.status,
+                payment.locale,
+                payment.payment_url,
+                payment.description,
+                None if payment.refusal is None else payment.refusal.model_dump_json(),
+                payment.correlation_id,
+                payment.expires_at,
+                payment.created_at,
+                reconcile_after_seconds,
+                payment.mentor_id,
+                payment.coaching_session_id,
+                payment.order_id,
+                payment.fee_minor,
+                payment.caller,
+                payment.external_id,
+                orjson.dumps(payment.metadata).decode(),
+            )
+    except asyncpg.UniqueViolationError as error:
+        if error.constraint_name == "payments_external_id":
+            raise ExternalIdReused from error
+        raise
+    return bool(status.endswith(" 1"))
+
+
+async def save_session(tx: Connection, payment_id: UUID, payment_url: str, expires_at: datetime) -> None:
+    """What the provider answered to creating the session; a second answer for the same session changes nothing."""
+    await tx.execute(
+        """
+        update payments.payments set payment_url = $2, expires_at = $3, updated_at = clock_timestamp()
+        where payment_id = $1 and payment_url is null
+        """,
+        payment_id,
+        payment_url,
+        expires_at,
+    )
+
+
+async def find_payment(db: Connection, payment_id: UUID) -> Payment | None:
+    row = await db.fetchrow(f"select {COLUMNS} from payments.payments where payment_id = $1", payment_id)  # noqa: S608
+    return None if row is None else payment_of(row)
+
+
+async def lock_payment(tx: Connection, payment_id: UUID) -> Payment | None:
+    """The payment, locked until the transaction's end."""
+    row = await tx.fetchrow(f"select {COLUMNS} from payments.payments where payment_id = $1 for update", payment_id)  # noqa: S608
+    return None if row is None else payment_of(row)
+
+
+async def find_visible_payments(db: Connection, asked: Sequence[tuple[UUID, str, bool]]) -> list[Payment | None]:
+    """For each (payment or session id, viewer, viewer is admin): the payment, or None when there is none that this viewer may know of."""
+    rows = await db.fetch(
+        f"""
+        select position, {COLUMNS}
+        from unnest($1::uuid[], $2::text[], $3::bool[]) with ordinality as asked (id, viewer, is_admin, position)
+        join payments.payments on asked.id in (payment_id, session_id) and (asked.viewer in (user_id, mentor_id) or asked.is_admin)
+        """,  # noqa: S608
+        [payment_id for payment_id, _, _ in asked],
+        [viewer for _, viewer, _ in asked],
+        [is_admin for _, _, is_admin in asked],
+    )
+    found: list[Payment | None] = [None] * len(asked)
+    for row in rows:
+        found[row["position"] - 1] = payment_of(row)
+    return found
+
+
+async def take_due(tx: Connection, limit: int, again_seconds: float) -> list[Payment]:
+    """Pending payments whose provider is to be asked now, the longest due first. Taking one moves its next asking on, to `again_seconds`
+    from now or half its age, whichever is later: so one asker has it at a time, and old ones are asked more rarely, yet often enough that
+    a payment whose webhook was lost is known within five minutes; and when its session ends."""
+    rows = await tx.fetch(
+        f"""
+        update payments.payments
+        set reconcile_at = least(
+            clock_timestamp() + greatest(
+                make_interval(secs => $2), least((clock_timestamp() - created_at) / 2, make_interval(secs => $3))
+            ),
+            case when expires_at > clock_timestamp() then expires_at end
+        )
+        where payment_id in (
+            select payment_id from payments.payments
+            where status = 'pending' and reconcile_at <= clock_timestamp()
+            order by reconcile_at
+            limit $1
+            for update skip locked
+        )
+        returning {COLUMNS}
+        """,  # noqa: S608
+        limit,
+        again_seconds,
+        _ASK_AGAIN_MAX_SECONDS,
+    )
+    return [payment_of(row) for row in rows]
+
+
+async def lock_by_session(tx: Connection, session_ids: Sequence[UUID]) -> dict[UUID, Payment]:
+    """The payments of these sessions, locked until the transaction's end, in the order of their ids so that two batches cannot deadlock."""
+    rows = await tx.fetch(
+        f"select {COLUMNS} from payments.payments where session_id = any($1::uuid[]) order by payment_id for update",  # noqa: S608
+        session_ids,
+    )
+    return {row["session_id"]: payment_of(row) for row in rows}
+
+
+async def save_settled(tx: Connection, payments: Sequence[Payment]) -> None:
+    """Writes the new states of locked payments."""
+    if not payments:
+        return
+    await tx.execute(
+        """
+        update payments.payments as payment
+        set status = settled.status, charge_reference = settled.charge_reference, credit_reference = settled.credit_reference,
+            completed_at = settled.completed_at, updated_at = clock_timestamp()
+        from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::timestamptz[])
+            as settled (payment_id, status, charge_reference, credit_reference, completed_at)
+        where payment.payment_id = settled.payment_id
+        """,
+        [payment.payment_id for payment in payments],
+        [payment.status.value for payment in payments],
+        [payment.charge_reference for payment in payments],
+        [payment.credit_reference for payment in payments],
+        [payment.completed_at for payment in payments],
+    )
+
+
+def payment_of(row: Any) -> Payment:
+    return Payment(
+        payment_id=row["payment_id"],
+        session_id=row["session_id"],
+        user_id=row["user_id"],
+        kind=row["kind"],
+        provider=row["provider"],
+        money=Money(row["amount_minor"], row["currency"]),
+        status=Status(row["status"]),
+        locale=row["locale"],
+        correlation_id=row["correlation_id"],
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+        payment_url=row["payment_url"],
+        description=row["description"],
+        charge_reference=row["charge_reference"],
+        refusal=None if row["refusal"] is None else Refused.model_validate_json(row["refusal"]),
+        expires_at=row["expires_at"],
+        completed_at=row["completed_at"],
+        mentor_id=row["mentor_id"],
+        coaching_session_id=row["coaching_session_id"],
+        order_id=row["order_id"],
+        fee_minor=row["fee_minor"],
+        refunding_minor=row["refunding_minor"],
+        refunded_minor=row["refunded_minor"],
+        dispute_status=row["dispute_status"],
+        caller=row["caller"],
+        external_id=row["external_id"],
+        metadata=orjson.loads(row["metadata"]),
+    )
