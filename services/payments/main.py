@@ -15,11 +15,14 @@ import structlog
 
 from services.payments import consumers
 from services.payments.config import PaymentsSettings
+from services.payments.consumers.deposits import deposit_commands
+from services.payments.consumers.views import payment_questions
 from services.payments.handlers.deposits import Deposits
 from services.payments.handlers.mock_sessions import MockSessions
 from services.payments.handlers.opening import Opening
 from services.payments.handlers.settlement import Settlement
 from services.payments.handlers.views import Views
+from services.payments.ledger import Ledger
 from services.payments.mock_book import MockBook
 from services.payments.providers.base import Provider
 from services.payments.providers.mock import MockProvider
@@ -29,11 +32,12 @@ from services.payments.store.events import PURPOSE as PROVIDER_EVENT
 from services.payments.store.payments import SCHEMA
 from shared import migrations, postgres
 from shared.asyncapi import asyncapi_document
-from shared.contracts.topology import PAYMENTS_QUERIES
+from shared.contracts.topology import PAYMENTS_COMMANDS, PAYMENTS_QUERIES
 from shared.delivery.broker import BrokerLink
 from shared.delivery.declare import declare_topology
 from shared.delivery.publisher import Publisher
 from shared.delivery.relay import Relay
+from shared.delivery.requests import Requests
 from shared.delivery.server import make_broker
 from shared.health import Health
 from shared.operations import HttpServer, listen, operations_app
@@ -91,8 +95,11 @@ async def payments(settings: PaymentsSettings) -> AsyncIterator[None]:
         )
         sagas: list[Saga] = []
         runner = SagaRunner(sagas)
-        consumers.subscribe_commands(broker, publisher, Deposits(opening), MockSessions(pool, mock))
-        consumers.subscribe_queries(broker, publisher, Views(pool, waiters), health)
+        ledger = Ledger(Requests(link, app_id="payments"))  # noqa: F841 - for refunds, withdrawals, disputes
+        commands = [deposit_commands(Deposits(opening), MockSessions(pool, mock))]
+        questions = [payment_questions(Views(pool, waiters), health)]
+        consumers.subscribe(broker, PAYMENTS_COMMANDS, publisher, *commands)
+        consumers.subscribe(broker, PAYMENTS_QUERIES, publisher, *questions)
         settlement = Settlement(pool, providers, relay, waiters, Seal(settings.data_keys, PROVIDER_EVENT), on_followed=runner.wake)
         provider_events = consumers.provider_events(link, publisher, settlement)
         reconciler = Reconciler(pool, providers, settlement, after_seconds=settings.reconcile_after_seconds)

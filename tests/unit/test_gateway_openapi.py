@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 
-from services.gateway.api import deposits
+from services.gateway import commands
 from services.gateway.app import create_app
 from services.gateway.config import GatewaySettings
 from services.gateway.main import assemble
@@ -126,4 +126,4 @@ def test_codes_are_snake_case_and_their_statuses_are_the_contracts() -> None:
 
 
 def test_a_command_lives_a_minute() -> None:
-    assert deposits.COMMAND_LIFE.total_seconds() == 60
+    assert commands.COMMAND_LIFE.total_seconds() == 60
