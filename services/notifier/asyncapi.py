@@ -37,8 +37,8 @@ _TRUNCATED: Final = {
 _FRAMES: Final = (
     "The first frame is balance.snapshot; it comes again when this side lost the broker. After each of them the lists of payments and "
     "withdrawals are to be read again: states are told as they change, to a payment's payer and mentor and to a withdrawal's owner, and "
-    "what changed before is not told. No state comes after one that overtook it. A client that does not keep up gets the newest state of "
-    f"at most {NOTICES_MAX} payments and withdrawals, and updates_truncated when there were more. No order is kept among balances, "
+    f"what changed before is not told. No state comes after one that overtook it, as far as the last {NOTICES_MAX} that moved go. A client "
+    "that does not keep up gets the newest state of as many, and updates_truncated when there were more. No order is kept among balances, "
     "payments and withdrawals. "
 )
 _CLOSE_CODES: Final = (
