@@ -1,4 +1,4 @@
-"""What arrives at wallet: completed payments in bulk, and questions."""
+"""What arrives at wallet: completed payments in bulk, commands, and questions."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from typing import Final
 
 from faststream.rabbit import RabbitBroker
 
-from services.wallet.handlers import Credits, Questions
+from services.wallet.handlers.credits import Credits
+from services.wallet.handlers.funds import Funds
+from services.wallet.handlers.questions import Questions
 from shared.contracts.payment_commands import Refused
 from shared.contracts.payment_events import PaymentCompleted
 from shared.contracts.queries import (
@@ -21,7 +23,17 @@ from shared.contracts.queries import (
     TransactionPage,
     TransferView,
 )
-from shared.contracts.topology import WALLET_PAYMENT_COMPLETED, WALLET_QUERIES
+from shared.contracts.topology import WALLET_COMMANDS, WALLET_PAYMENT_COMPLETED, WALLET_QUERIES
+from shared.contracts.wallet_commands import (
+    FundsMoved,
+    FundsReserved,
+    HoldReleased,
+    HoldSettled,
+    MoveFunds,
+    ReleaseHold,
+    ReserveFunds,
+    SettleHold,
+)
 from shared.delivery.broker import BrokerLink
 from shared.delivery.consumer import BatchConsumer
 from shared.delivery.publisher import Publisher
@@ -34,6 +46,28 @@ may bring ENVELOPE_EVENTS more, which stays well below store.MAX_BATCH."""
 
 def consume_credits(link: BrokerLink, publisher: Publisher, credits: Credits) -> BatchConsumer[PaymentCompleted]:
     return BatchConsumer(link, WALLET_PAYMENT_COMPLETED, credits, publisher, max_events=BATCH_EVENTS)
+
+
+def take_commands(broker: RabbitBroker, publisher: Publisher, funds: Funds) -> None:
+    router, subscriber = serve(WALLET_COMMANDS, publisher)
+
+    @subscriber(filter=of(MoveFunds))
+    async def on_move_funds(command: MoveFunds) -> FundsMoved | Refused:
+        return await funds.move(command)
+
+    @subscriber(filter=of(ReserveFunds))
+    async def on_reserve_funds(command: ReserveFunds) -> FundsReserved | Refused:
+        return await funds.reserve(command)
+
+    @subscriber(filter=of(SettleHold))
+    async def on_settle_hold(command: SettleHold) -> HoldSettled | Refused:
+        return await funds.settle(command)
+
+    @subscriber(filter=of(ReleaseHold))
+    async def on_release_hold(command: ReleaseHold) -> HoldReleased | Refused:
+        return await funds.release(command)
+
+    broker.include_router(router)
 
 
 def answer_questions(broker: RabbitBroker, publisher: Publisher, questions: Questions) -> None:

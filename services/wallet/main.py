@@ -11,10 +11,13 @@ from typing import Final
 import asyncpg
 
 from services.wallet.config import WalletSettings
-from services.wallet.consumers import answer_questions, consume_credits
-from services.wallet.handlers import Credits, Questions
+from services.wallet.consumers import answer_questions, consume_credits, take_commands
+from services.wallet.handlers.credits import Credits
+from services.wallet.handlers.funds import Funds
+from services.wallet.handlers.questions import Questions, look_up_in
+from services.wallet.references import CommittedReferences
 from shared.asyncapi import asyncapi_document
-from shared.contracts.topology import WALLET_QUERIES
+from shared.contracts.topology import WALLET_COMMANDS, WALLET_QUERIES
 from shared.delivery.broker import BrokerLink
 from shared.delivery.declare import declare_topology
 from shared.delivery.errors import BrokerUnavailable
@@ -37,6 +40,9 @@ MIGRATIONS: Final = Path(__file__).resolve().parent / "migrations"
 WAITERS_MAX: Final = WALLET_QUERIES.prefetch * 3 // 4
 """Who waits holds one of the queue's deliveries; the rest is kept for questions that are answered at once."""
 
+COMMANDS_WAITING_MAX: Final = WALLET_COMMANDS.prefetch * 3 // 4
+"""Likewise for commands that wait for a credit."""
+
 
 @asynccontextmanager
 async def wallet(settings: WalletSettings) -> AsyncIterator[None]:
@@ -53,10 +59,12 @@ async def wallet(settings: WalletSettings) -> AsyncIterator[None]:
         publisher = Publisher(link, app_id=SERVICE)
         relay = Relay(pool, publisher, schema=SCHEMA, name=name)
         waiters: Waiters[str] = Waiters(WAITERS_MAX)
+        commands_waiting: Waiters[str] = Waiters(COMMANDS_WAITING_MAX)
 
         def on_committed(references: Sequence[str]) -> None:
             relay.wake()
             waiters.wake(references)
+            commands_waiting.wake(references)
 
         async def database() -> None:
             await check(pool)
@@ -64,7 +72,9 @@ async def wallet(settings: WalletSettings) -> AsyncIterator[None]:
         health = Health(SERVICE, {"broker": link.check, "database": database})
         consumer = consume_credits(link, publisher, Credits(pool, on_committed))
         broker = make_broker(settings.amqp_url, app_id=SERVICE, name=f"{name}.questions")
-        answer_questions(broker, publisher, Questions(pool, waiters, health))
+        committed = CommittedReferences(look_up_in(pool))
+        take_commands(broker, publisher, Funds(pool, commands_waiting, committed, on_committed))
+        answer_questions(broker, publisher, Questions(pool, waiters, committed, health))
         # Before the broker is there, so that probes get their answer.
         http = HttpServer(operations_app(health, asyncapi_document(SERVICE)), listener)
         await http.start()

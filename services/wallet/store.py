@@ -1,4 +1,4 @@
-"""Writes the book and asks what is in it: `wallet.post_transfers` in one call a batch, committed references, used tickets."""
+"""Writes the book and asks what is in it: `wallet.post_transfers` in one call a batch, committed references, holds, used tickets."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from uuid import UUID
 
 import asyncpg
 
-from services.wallet.domain import AccountKind, AccountName, InsufficientFunds, Outcome, Transfer
+from services.wallet.domain import AccountKind, AccountName, Hold, HoldState, HoldTerms, InsufficientFunds, Outcome, Transfer
 from shared.contracts.base import new_id
+from shared.money import Money
 from shared.postgres import Connection
 
 MAX_BATCH: Final = 1000
@@ -61,6 +62,88 @@ async def posted_references(connection: Connection, references: Collection[str])
     return {row["reference"] for row in rows}
 
 
+_LOCK: Final = """
+    select account.kind, account.owner, account.available_minor
+    from wallet.accounts as account
+    where account.account_id in (
+        select coalesce(named.holder_id, named.account_id)
+        from wallet.accounts as named
+        join unnest($1::text[], $2::text[]) as item (kind, owner) on named.kind = item.kind and named.owner = item.owner
+        where named.currency = $3 and named.kind in ('user', 'held')
+    )
+    order by account.account_id
+    for no key update of account
+"""
+
+
+async def lock_accounts(connection: Connection, names: Collection[AccountName], currency: str) -> dict[AccountName, int]:
+    """Locks the users' accounts among `names` until the transaction ends, and makes those that are missing: what each has available.
+    Anything that posts to more than it locks here must post first: accounts are locked in the order of wallet.post_transfers."""
+    kinds, owners = [name.kind.value for name in names], [name.owner for name in names]
+    await connection.execute("select wallet.make_accounts($1::text[], $2::text[], $3::text[])", kinds, owners, [currency] * len(names))
+    rows = await connection.fetch(_LOCK, kinds, owners, currency)
+    return {AccountName(AccountKind(row["kind"]), row["owner"]): row["available_minor"] for row in rows}
+
+
+_ADD_HOLD: Final = """
+    insert into wallet.holds (
+        reference, state, account_id, kind, asked_minor, up_to, payment_id, description, amount_minor, correlation_id, ended_at
+    )
+    select $1, $2,
+           (select account_id from wallet.accounts where kind = 'user' and owner = $3 and currency = $4),
+           $5, $6, $7, $8, $9, $10, $11, case when $2 <> 'held' then clock_timestamp() end
+    on conflict (reference) do nothing
+    returning true
+"""
+
+
+async def add_hold(connection: Connection, hold: Hold) -> bool:
+    """False when there is a hold of this reference, committed by now."""
+    terms = hold.terms
+    added = await connection.fetchval(
+        _ADD_HOLD,
+        hold.reference,
+        hold.state.value,
+        terms and terms.user_id,
+        terms and terms.money.currency,
+        terms and terms.kind,
+        terms and terms.money.amount_minor,
+        terms and terms.up_to,
+        terms and terms.payment_id,
+        hold.description,
+        hold.held_minor,
+        hold.correlation_id,
+    )
+    return added is True
+
+
+_FIND_HOLD: Final = """
+    select hold.reference, hold.state, hold.kind, hold.asked_minor, hold.up_to, hold.payment_id, hold.description, hold.amount_minor,
+           hold.correlation_id, account.owner, account.currency
+    from wallet.holds as hold
+    left join wallet.accounts as account using (account_id)
+    where hold.reference = $1
+"""
+
+
+async def find_hold(connection: Connection, reference: str) -> Hold | None:
+    """As it is committed, or as this transaction left it. It stays so while the lock of its user's account is held."""
+    row = await connection.fetchrow(_FIND_HOLD, reference)
+    if row is None:
+        return None
+    terms = None
+    if row["owner"] is not None:
+        terms = HoldTerms(row["owner"], row["kind"], Money(row["asked_minor"], row["currency"]), row["up_to"], row["payment_id"])
+    return Hold(row["reference"], HoldState(row["state"]), terms, row["amount_minor"], row["description"], row["correlation_id"])
+
+
+async def end_hold(connection: Connection, hold: Hold) -> None:
+    """Settled or released, once: the table refuses a second end."""
+    await connection.execute(
+        "update wallet.holds set state = $2, ended_at = clock_timestamp() where reference = $1", hold.reference, hold.state.value
+    )
+
+
 async def use_ticket(connection: Connection, ticket_id: UUID, expires_at: datetime) -> bool:
     """True once for each ticket, over all replicas: the insert is the use. False too when it expired more than a minute ago: each use
     forgets some tickets older than that, so that the table stays as small as the traffic."""
@@ -86,5 +169,5 @@ async def use_ticket(connection: Connection, ticket_id: UUID, expires_at: dateti
 
 
 def _message_id(account: AccountName) -> UUID | None:
-    # Only a user's account has a version to tell of.
-    return new_id() if account.kind is AccountKind.USER else None
+    # Only a user's balances, available and held, have versions to tell of.
+    return new_id() if account.kind in (AccountKind.USER, AccountKind.HELD) else None

@@ -52,7 +52,7 @@ async def test_the_ledger_is_the_book_in_memory(world: WalletWorld, batches: lis
     async with world.admin() as admin:
         # Triggers off, for the administrator's eyes only: each example begins with an empty book.
         await admin.execute("set session_replication_role = replica")
-        await admin.execute("truncate wallet.entries, wallet.transfers, wallet.accounts, wallet.outbox restart identity")
+        await admin.execute("truncate wallet.entries, wallet.transfers, wallet.holds, wallet.accounts, wallet.outbox restart identity")
     book = BookInMemory()
     for batch in batches:
         expected = book.post(batch)

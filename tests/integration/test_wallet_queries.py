@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from services.wallet import reads, store
 from services.wallet.cursors import encode_cursor
-from services.wallet.handlers import Questions
+from services.wallet.handlers.questions import Questions, look_up_in
+from services.wallet.references import CommittedReferences
 from shared import postgres
 from shared.contracts.base import new_id, utc_now
 from shared.contracts.payment_commands import Refused
@@ -55,7 +56,7 @@ async def all_pages(world: WalletWorld, **question: Any) -> list[TransactionView
 
 
 def questions(world: WalletWorld, waiters: Waiters[str] | None = None) -> Questions:
-    return Questions(world.pool, waiters or Waiters(), Health("wallet", {}))
+    return Questions(world.pool, waiters or Waiters(), CommittedReferences(look_up_in(world.pool)), Health("wallet", {}))
 
 
 async def test_balances_of_some_users_in_all_currencies_or_one(world: WalletWorld) -> None:

@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 
 from services.wallet.cursors import MalformedCursor, decode_cursor, encode_cursor
-from services.wallet.domain import AccountKind, AccountName, Transfer, WalletError, credit
+from services.wallet.domain import AccountKind, AccountName, Transfer, WalletError, credits
 from services.wallet.references import CommittedReferences
 from shared.contracts.base import utc_now
 from shared.contracts.payment_events import PaymentCompleted
@@ -37,22 +37,49 @@ def payment(**changes: object) -> PaymentCompleted:
 
 def test_a_completed_payment_is_a_credit_from_the_providers_clearing_account() -> None:
     event = payment()
-    assert credit(event) == Transfer(
-        reference="mock:ch-1",
-        kind="deposit",
-        source=CLEARING,
-        target=USER,
-        money=Money(200_000, "rsd"),
-        payment_id=UUID(int=5),
-        description="Top-up",
-        correlation_id="request-1",
-        occurred_at=event.completed_at,
+    assert credits(event) == (
+        Transfer(
+            reference="mock:ch-1",
+            kind="deposit",
+            source=CLEARING,
+            target=USER,
+            money=Money(200_000, "rsd"),
+            payment_id=UUID(int=5),
+            description="Top-up",
+            correlation_id="request-1",
+            occurred_at=event.completed_at,
+        ),
     )
+
+
+def test_a_session_is_paid_to_the_mentor_less_the_fee() -> None:
+    net, fee = credits(payment(kind="payment", user_id="2", payer_id="1", amount_minor=1000, fee_minor=33))
+    assert (net.reference, net.kind, net.source, net.target, net.money.amount_minor) == (
+        "mock:ch-1", "payment", CLEARING, AccountName(AccountKind.USER, "2"), 967,
+    )  # fmt: skip
+    assert (fee.reference, fee.kind, fee.source, fee.target, fee.money.amount_minor) == (
+        "mock:ch-1#1", "fee", CLEARING, AccountName(AccountKind.FEES, "platform"), 33,
+    )  # fmt: skip
+
+
+def test_an_order_is_the_platforms_revenue() -> None:
+    (credit,) = credits(payment(kind="order", user_id=None))
+    assert (credit.kind, credit.target) == ("payment", AccountName(AccountKind.REVENUE, "platform"))
+
+
+def test_a_payment_from_the_balance_was_posted_as_it_was_commanded() -> None:
+    assert credits(payment(kind="payment", provider="balance", user_id="2", payer_id="1")) == ()
+
+
+@pytest.mark.parametrize("fee_minor", [200_000, 200_001])
+def test_a_fee_that_leaves_nothing_is_no_credit(fee_minor: int) -> None:
+    with pytest.raises(WalletError):
+        credits(payment(kind="payment", fee_minor=fee_minor))
 
 
 def test_a_currency_that_is_none_is_no_credit() -> None:
     with pytest.raises(UnknownCurrency):
-        credit(payment(currency="zzz"))
+        credits(payment(currency="zzz"))
 
 
 @pytest.mark.parametrize(("source", "target", "amount"), [(USER, USER, 1), (CLEARING, USER, 0), (CLEARING, USER, -1)])

@@ -1,0 +1,1 @@
+"""What wallet does with what arrives: one module a kind of work."""
