@@ -38,6 +38,39 @@ def test_what_is_not_one_sound_json_value_is_refused(body: bytes) -> None:
         exact_json.parse(body)
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"a":%b1%b}' % (b"[" * 18, b"]" * 18),
+        b'{"a":[%b]}' % b",".join([b"1"] * 999),
+        b'{"a":[%b]}' % b",".join([b"[]", b'"x"', b"null"] * 333),
+        b"{%b}" % b",".join(b'"%d":{}' % number for number in range(1_000)),
+        b'{"a":"%b"}' % (b"x" * 4_000),
+        b'{"%b":%b}' % (b"x" * 4_000, b"9" * 4_000),
+    ],
+)
+def test_a_body_may_be_as_large_as_its_bounds(body: bytes) -> None:
+    assert exact_json.parse(body)
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b'{"a":%b1%b}' % (b"[" * 20, b"]" * 20), "is nested too deeply"),
+        (b'{"a":[%b]}' % b",".join([b"1"] * 1_000), "has more than 1000 members and items"),
+        (b'{"a":[%b]}' % b",".join([b"[]", b'"x"', b"null", b"{}"] * 250), "has more than 1000 members and items"),
+        (b"{%b}" % b",".join(b'"%d":""' % number for number in range(1_001)), "has more than 1000 members and items"),
+        (b'{"a":"%b"}' % (b"x" * 4_001), "holds a text of more than 4000 characters"),
+        (b'{"%b":1}' % (b"x" * 4_001), "holds a text of more than 4000 characters"),
+        (b'{"a":%b}' % (b"9" * 4_001), "holds a text of more than 4000 characters"),
+    ],
+)
+def test_what_has_no_end_is_refused(body: bytes, reason: str) -> None:
+    with pytest.raises(MalformedJson) as refused:
+        exact_json.parse(body)
+    assert str(refused.value) == reason
+
+
 def test_a_name_given_twice_is_refused_by_name() -> None:
     with pytest.raises(RepeatedName) as raised:
         exact_json.parse(b'{"amount":1,"amount":2}')
