@@ -1,4 +1,4 @@
-"""HTTP/1.1 connections whose requests are bounded: the head in bytes, its arrival in time. uvicorn leaves both to a proxy in front."""
+"""HTTP/1.1 connections whose requests are bounded: the head in bytes and fields, its arrival in time. uvicorn leaves that to a proxy."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ from shared.contracts.base import new_id
 HEAD_BYTES_MAX: Final = 65_536
 """Request line and headers together; what one read of the socket brings beyond it is let pass."""
 
+HEADERS_MAX: Final = 128
+"""Fields of a head: each layer behind looks through all of them, some several times."""
+
 REQUEST_SECONDS: Final = 30.0
 """From the connection, or the first byte after the last request, to the last byte of the request."""
 
@@ -23,6 +26,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     _in_head = True
     _head_bytes = 0
+    _refused = False
     _late: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -43,9 +47,19 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._in_head = False
-        super().on_headers_complete()
+        if len(self.headers) > HEADERS_MAX:
+            self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "head_too_large", f"at most {HEADERS_MAX} headers")
+        # The parser goes on to the end of what one read of the socket brought, whole requests perhaps.
+        if not self._refused:
+            super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        if not self._refused:
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
+        if self._refused:
+            return
         self._in_head = True
         self._head_bytes = 0
         self._end_waiting()
@@ -71,6 +85,9 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self.transport.close()
 
     def _refuse(self, status: HTTPStatus, code: str, detail: str) -> None:
+        if self._refused:
+            return
+        self._refused = True
         problem: dict[str, Any] = {
             "type": f"urn:purser:problem:{code}",
             "title": status.phrase,

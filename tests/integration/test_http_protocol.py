@@ -13,8 +13,11 @@ from starlette.types import Receive, Scope, Send
 from shared import http_protocol
 from shared.operations import HttpServer, listen
 
+served: list[str] = []
+
 
 async def _hello(scope: Scope, receive: Receive, send: Send) -> None:
+    served.append(scope["path"])
     await PlainTextResponse("hello")(scope, receive, send)
 
 
@@ -55,6 +58,20 @@ async def test_a_head_without_end_is_431_and_not_kept_in_memory(port: int) -> No
 async def test_many_small_headers_are_bounded_too(port: int) -> None:
     answer = await answer_to(port, b"GET / HTTP/1.1\r\nHost: a\r\n", b"X: 1\r\n" * 15_000)
     assert answer.startswith(b"HTTP/1.1 431 ")
+
+
+@pytest.mark.parametrize("rest", [b"", b"abc", b"abcGET /behind HTTP/1.1\r\nHost: a\r\n\r\n"])
+async def test_so_many_headers_and_no_more(port: int, rest: bytes) -> None:
+    served.clear()
+    head = b"POST /%b HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n%b\r\n"
+    most, more = (head % (name, b"X: 1\r\n" * (count - 2)) for name, count in ((b"most", 128), (b"more", 129)))
+
+    assert (await answer_to(port, most, b"abc")).startswith(b"HTTP/1.1 200 ")
+    answer = await answer_to(port, more + rest)
+    assert answer.startswith(b"HTTP/1.1 431 ")
+    assert answer.count(b"HTTP/1.1") == 1
+    assert b"at most 128 headers" in answer
+    assert served == ["/most"]
 
 
 @pytest.mark.parametrize("sent", [b"", b"GET / HT", b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nabc"])
