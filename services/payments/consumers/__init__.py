@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from faststream.rabbit import RabbitBroker
+from faststream.rabbit.subscriber import RabbitSubscriber
 
 from services.payments.handlers.settlement import Settlement
 from shared.contracts.payment_events import ProviderEventReceived
@@ -12,10 +13,9 @@ from shared.contracts.topology import PAYMENTS_PROVIDER_EVENTS, Queue
 from shared.delivery.broker import BrokerLink
 from shared.delivery.consumer import BatchConsumer
 from shared.delivery.publisher import Publisher
-from shared.delivery.server import RabbitSubscriber as Subscriber
 from shared.delivery.server import serve
 
-Register = Callable[[Subscriber], None]
+Register = Callable[[RabbitSubscriber], None]
 """Adds the consumers of one subject to a queue's subscriber."""
 
 

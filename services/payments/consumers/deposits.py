@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from services.payments.consumers import Register, Subscriber
+from faststream.rabbit.subscriber import RabbitSubscriber
+
+from services.payments.consumers import Register
 from services.payments.handlers.deposits import DepositReply, Deposits
 from services.payments.handlers.mock_sessions import MockReply, MockSessions
 from shared.contracts.payment_commands import CompleteMockSession, CreateDeposit
@@ -10,7 +12,7 @@ from shared.delivery.server import of
 
 
 def deposit_commands(deposits: Deposits, mock_sessions: MockSessions) -> Register:
-    def register(commands: Subscriber) -> None:
+    def register(commands: RabbitSubscriber) -> None:
         @commands(filter=of(CreateDeposit))
         async def on_create_deposit(command: CreateDeposit) -> DepositReply:
             return await deposits.create(command)

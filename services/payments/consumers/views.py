@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from services.payments.consumers import Register, Subscriber
+from faststream.rabbit.subscriber import RabbitSubscriber
+
+from services.payments.consumers import Register
 from services.payments.handlers.views import Views
 from shared.contracts.payment_commands import Refused
 from shared.contracts.queries import GetPayment, GetPaymentsHealth, HealthView, PaymentView
@@ -11,7 +13,7 @@ from shared.health import Health
 
 
 def payment_questions(views: Views, health: Health) -> Register:
-    def register(queries: Subscriber) -> None:
+    def register(queries: RabbitSubscriber) -> None:
         @queries(filter=of(GetPayment))
         async def on_get_payment(query: GetPayment) -> PaymentView | Refused:
             return await views.payment(query)
