@@ -16,6 +16,9 @@ from websockets.exceptions import InvalidStatus
 
 from deploy.local.ports import free_port, is_free
 from shared.contracts.base import new_id
+from shared.contracts.payment_events import WithdrawalUpdated
+from shared.contracts.topology import EVENTS
+from shared.delivery.publisher import publish_envelope
 from tests.integration.notifier_world import (
     Replica,
     StandInWallet,
@@ -27,6 +30,7 @@ from tests.integration.notifier_world import (
     until_ready,
     wallet_on,
 )
+from tests.payment_events import withdrawn
 from tests.servers import throwaway_rabbitmq
 
 BURST = 30_000
@@ -220,5 +224,7 @@ async def test_the_broker_is_lost_and_comes_back(tmp_path: Path, user: str) -> N
             await until_ready(replica)
             async with replica.socket(f"?ticket={unused}") as late:
                 assert (await frame(late))["balances"][0]["version"] == 6
+            await publish_envelope(wallet.publisher, EVENTS, WithdrawalUpdated.TYPE, [withdrawn("paid", user=user)])
+            assert (await frame(one))["type"] == "withdrawal.updated", "the other queue is there again too"
             with contextlib.suppress(TimeoutError):
                 raise AssertionError(f"one snapshot is enough: {await frame(one, 0.5)}")

@@ -15,11 +15,15 @@ from aio_pika.exceptions import ChannelPreconditionFailed
 from deploy import road
 from deploy.local.rabbitmq import RabbitmqServer
 from shared.contracts import topology
-from shared.contracts.topology import NOTIFIER_BALANCE_CHANGED, PAYMENTS_COMMANDS, ROUTES
+from shared.contracts.topology import NOTIFIER_BALANCE_CHANGED, NOTIFIER_PAYMENTS, PAYMENTS_COMMANDS, ROUTES
 from shared.delivery.broker import BrokerLink
 from shared.delivery.declare import declare_queue, declare_topology
 from tests.management import management
 
+REPLICA_QUEUES = {
+    NOTIFIER_BALANCE_CHANGED: {"balance.changed.v1"},
+    NOTIFIER_PAYMENTS: {"payment.completed.v1", "payment.updated.v1", "withdrawal.updated.v1"},
+}
 PROJECT = Path(road.__file__).resolve().parent.parent
 
 
@@ -64,7 +68,7 @@ async def test_a_bare_broker_has_the_map_after_declaring_and_nothing_else(
 
 
 def test_every_queue_spells_its_limits_out() -> None:
-    for queue in (*topology.durable_queues(), NOTIFIER_BALANCE_CHANGED):
+    for queue in (*topology.durable_queues(), *REPLICA_QUEUES):
         arguments = queue.arguments
         assert {"x-queue-type", "x-max-length", "x-overflow"} <= set(arguments), queue.name
         assert queue.prefetch > 0
@@ -75,17 +79,20 @@ def test_every_queue_spells_its_limits_out() -> None:
         assert topology.DELIVERY_LIMIT >= 20
 
 
-async def test_a_replicas_queue_is_its_own_and_gone_with_it(link: BrokerLink, amqp_url: str, rabbitmq_server: RabbitmqServer) -> None:
+@pytest.mark.parametrize("queue", REPLICA_QUEUES, ids=lambda queue: queue.name)
+async def test_a_replicas_queue_is_its_own_and_gone_with_it(
+    link: BrokerLink, amqp_url: str, rabbitmq_server: RabbitmqServer, queue: topology.Queue
+) -> None:
     await declare_topology(link)
     async with management(rabbitmq_server, amqp_url) as broker:
         own = await aio_pika.connect(amqp_url)
-        await declare_queue(await own.channel(), NOTIFIER_BALANCE_CHANGED, replica="first")
-        name = f"{NOTIFIER_BALANCE_CHANGED.name}.first"
+        await declare_queue(await own.channel(), queue, replica="first")
+        name = f"{queue.name}.first"
 
         queues = by_name(await broker.queues(), "type", "durable", "exclusive", "arguments")
-        assert queues[name] == ("classic", False, True, NOTIFIER_BALANCE_CHANGED.arguments)
+        assert queues[name] == ("classic", False, True, queue.arguments)
         bindings = {(b["source"], b["routing_key"], b["destination"]) for b in await broker.bindings()}
-        assert bindings - expected_bindings() == {("events", "balance.changed.v1", name)}
+        assert bindings - expected_bindings() == {("events", key, name) for key in REPLICA_QUEUES[queue]}
 
         await own.close()
         assert name not in by_name(await broker.queues())
