@@ -82,7 +82,8 @@ def _failures() -> Iterator[str]:
     delays = ", ".join(f"[retry.{seconds}s]" for seconds in DELAYS_SECONDS)
     yield f"failed once   ──▶ {delays} ──▶ back to its queue"
     yield f"{MAX_ATTEMPTS} times or unreadable, with reason and attempts, or handed out more than {DELIVERY_LIMIT} times"
-    yield f"              ──▶ ({DEAD_LETTERS.name}) ──▶ [<queue>.dead] of {', '.join(names)}"
+    yield f"              ──▶ ({DEAD_LETTERS.name}) ──▶ [<queue>.dead] of"
+    yield f"                  {', '.join(names)}"
 
 
 def _shown(queue: Queue) -> str:
