@@ -42,9 +42,10 @@ _FRAMES: Final = (
     "payments and withdrawals. "
 )
 _CLOSE_CODES: Final = (
-    "Closed with 4401 (no, bad or used ticket; session expired), 4429 (too many sockets of this user), 1012 (service restart: reconnect "
-    "with jittered backoff), 1013 (try again later), 1008 (a client that talks), 1009 (a message too big). The handshake is refused with "
-    "403 (origin) or 503 with Retry-After (broker down; the ticket is still good)."
+    "Closed with 4401 (no, bad or used ticket; session expired), 4429 (too many sockets of this user: those that are open stay, so "
+    "a page that is told this asks GET /api/v1/balance instead), 1012 (service restart: reconnect with jittered backoff), 1013 (try again "
+    "later), 1008 (a client that talks), 1009 (a message too big). Cut off without a code: a client that sends without end, or takes "
+    "nothing. The handshake is refused with 403 (origin) or 503 with Retry-After (broker down; the ticket is still good)."
 )
 
 

@@ -18,7 +18,7 @@ class NotifierSettings(TokenSettings):
     allowed_origins: Listed = Field(default=(), description="comma-separated; default: PUBLIC_URL's")
 
     sockets_max: int = Field(default=10_000, ge=1, le=1_000_000)
-    sockets_per_user_max: int = Field(default=50, ge=1, le=10_000)
+    sockets_per_user_max: int = Field(default=20, ge=1, le=10_000, description="a replica; the newest is refused")
     ping_interval_seconds: float = Field(default=20, gt=0, le=300)
     ping_timeout_seconds: float = Field(default=20, gt=0, le=300)
     slow_socket_seconds: float = Field(default=30, gt=0, le=600, description="a socket that takes nothing for this long is dropped")

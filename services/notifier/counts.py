@@ -25,6 +25,8 @@ class Counts:
     """Waits for a missing version that ended without it."""
     slow_dropped: int = 0
     """Sockets closed for being slow too long."""
+    talkative_dropped: int = 0
+    """Sockets cut off because their clients sent too many bytes."""
     tickets_refused: int = 0
     """4401 at opening: no, bad, expired or used ticket, or bad token."""
     origins_refused: int = 0

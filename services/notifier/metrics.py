@@ -23,6 +23,7 @@ _COUNTERS: Final = {
     "notices_dropped": ("purser_notices_dropped", "States of payments and withdrawals that a socket had no room for"),
     "gaps": ("purser_version_gaps", "Missing versions that were given up"),
     "slow_dropped": ("purser_slow_sockets_dropped", "Sockets closed for being slow too long"),
+    "talkative_dropped": ("purser_talkative_sockets_dropped", "Sockets cut off for sending too much"),
     "tickets_refused": ("purser_tickets_refused", "Sockets closed with 4401 at opening"),
     "origins_refused": ("purser_origins_refused", "Handshakes refused for their origin"),
     "overload_refused": ("purser_sockets_refused", "Sockets refused for a limit, or for want of broker or wallet"),

@@ -39,6 +39,9 @@ _STOP_TIMEOUT_SECONDS: Final = 5
 _INBOUND_BYTES: Final = 1024
 _INBOUND_MESSAGES: Final = 100
 _INBOUND_QUEUE: Final = 4
+# Of all frames, pings and pongs too: one a second is some 130 bytes. Each ping makes the library write a pong, whether or not it is read.
+_INBOUND_BYTES_PER_SECOND: Final = 1024
+_INBOUND_BURST_SECONDS: Final = 64
 # A slow socket holds at most this much here, and the other figure in the kernel (which doubles what it is given), then is merged for.
 # Nothing more is written until all of it has been taken, so that the merged frame is as new as can be.
 _WRITE_BUFFER_BYTES: Final = (32 * 1024, 0)
@@ -59,13 +62,15 @@ class Limits:
 
 
 class LiveConnection(ServerConnection):
-    """A connection that frames are pushed to without waiting, and that tells when it cannot keep up."""
+    """A connection that frames are pushed to without waiting, that tells when it cannot keep up, and that hears so much and no more."""
 
     subscriber: Subscriber | None = None
     counts: Counts
     slow_socket_seconds: float
     on_drained: Callable[[Subscriber], None]
     _give_up: asyncio.TimerHandle | None = None
+    _heard_until: float = 0.0
+    """When all that was heard would have come at the rate that is allowed."""
 
     @property
     def writable(self) -> bool:
@@ -75,6 +80,17 @@ class LiveConnection(ServerConnection):
         # The library's way to write without waiting. A hand-made frame straight to the transport saves 2 to 5 of some 25 us: not worth
         # knowing the library's insides.
         broadcast((self,), text, text=True)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.protocol.state is not OPEN:
+            return  # the handshake, which has bounds of its own, or what comes after the end
+        now = self.loop.time()
+        self._heard_until = max(self._heard_until, now) + len(data) / _INBOUND_BYTES_PER_SECOND
+        if self._heard_until > now + _INBOUND_BURST_SECONDS:
+            self.counts.talkative_dropped += 1
+            log.info("talkative socket dropped", user_id=self.subscriber.user_id if self.subscriber else None)
+            self.transport.abort()
 
     def pause_writing(self) -> None:
         super().pause_writing()

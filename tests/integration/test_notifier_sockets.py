@@ -214,6 +214,28 @@ async def test_a_client_that_talks_is_heard_out_a_while_then_closed(replica: Rep
         assert await talk(loud, ["x" * 2000]) == 1009
 
 
+async def test_a_client_that_pings_without_end_is_cut_off(replica: Replica, user: str) -> None:
+    """The library answers each ping by itself, whether the pongs are read or not: they must not pile up here."""
+    dropped = await replica.metric("purser_talkative_sockets_dropped_total")
+    ping = b"\x89\xfd\x00\x00\x00\x00" + b"x" * 125  # masked with zeros
+    reader, writer = await asyncio.open_connection("127.0.0.1", replica.port)
+    head = f"GET /ws?ticket={ticket(user)} HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    writer.write(f"{head}Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n".encode())
+    assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101 ")
+    sent = 0
+    try:
+        async with asyncio.timeout(10):
+            while sent < 32_000_000:
+                writer.write(ping * 500)
+                await writer.drain()
+                sent += 500 * len(ping)
+    except ConnectionError:
+        pass
+    writer.close()
+    assert sent < 32_000_000
+    assert await replica.metric("purser_talkative_sockets_dropped_total") == dropped + 1
+
+
 async def test_wallet_does_not_answer_the_client_may_try_again(
     module_amqp_url: str, wallet: StandInWallet, tmp_path: Path, user: str
 ) -> None:
