@@ -105,6 +105,25 @@ def test_what_asks_a_service_behind_can_be_503_and_what_needs_somebody_401(docum
             assert "503" in operation["responses"], name
 
 
+def test_all_but_probes_and_webhooks_can_be_429(document: dict[str, Any]) -> None:
+    unlimited = {"GET /health/live", "GET /health/ready", "GET /metrics", "POST /api/v1/webhooks/{provider}"}
+    assert {name for name, operation in operations(document) if "429" not in operation["responses"]} == unlimited
+    for name, operation in operations(document):
+        if name not in unlimited:
+            assert "Retry-After" in operation["responses"]["429"]["headers"], name
+
+
+def test_no_page_is_longer_than_a_hundred(document: dict[str, Any]) -> None:
+    limits = {
+        name: parameter["schema"]
+        for name, operation in operations(document)
+        for parameter in operation.get("parameters", ())
+        if parameter["name"] == "limit"
+    }
+    assert "GET /api/v1/balance/transactions" in limits
+    assert {name for name, schema in limits.items() if not (schema["minimum"] == 1 and schema["maximum"] <= 100)} == set()
+
+
 def test_posts_that_make_or_move_money_take_the_key(document: dict[str, Any]) -> None:
     keyed = {name for name, operation in operations(document) if "Idempotency-Key" in repr(operation.get("parameters"))}
     assert keyed == {"POST /api/v1/balance/deposit", "POST /api/v1/balance/mock/complete"}

@@ -48,6 +48,43 @@ def test_development_needs_only_the_broker_and_secrets() -> None:
     assert (settings.mock_provider, settings.demo_login, settings.secure_cookies) == (True, True, False)
 
 
+def rates(settings: GatewaySettings) -> tuple[float, int, float, int]:
+    return (
+        settings.rate_limit_user_per_second,
+        settings.rate_limit_user_burst,
+        settings.rate_limit_address_per_second,
+        settings.rate_limit_address_burst,
+    )
+
+
+def test_rates_are_tighter_in_production_unless_they_are_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert rates(GatewaySettings(**DEVELOPMENT)) == (200, 1_000, 1_000, 5_000)
+    assert rates(GatewaySettings(**PRODUCTION)) == (20, 100, 100, 500)
+    monkeypatch.setenv("RATE_LIMIT_USER_PER_SECOND", "0.5")
+    monkeypatch.setenv("RATE_LIMIT_ADDRESS_BURST", "7")
+    assert rates(GatewaySettings(**PRODUCTION)) == (0.5, 100, 100, 7)
+    monkeypatch.delenv("RATE_LIMIT_USER_PER_SECOND")
+    production = {name: value for name, value in PRODUCTION.items() if name != "environment"}
+    monkeypatch.setenv("ENVIRONMENT", "production")
+    assert rates(GatewaySettings(**production)) == (20, 100, 100, 7), "wherever the environment is named"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"rate_limit_user_per_second": 0},
+        {"rate_limit_user_per_second": "nan"},
+        {"rate_limit_user_per_second": "inf"},
+        {"rate_limit_address_per_second": -1},
+        {"rate_limit_user_burst": 0},
+        {"rate_limit_address_burst": 1.5},
+    ],
+)
+def test_a_rate_that_lets_nothing_or_everything_through_is_refused(wrong: dict[str, Any]) -> None:
+    (name,) = wrong
+    assert name in refusal({**DEVELOPMENT, **wrong})
+
+
 def test_ports_move_the_default_urls() -> None:
     settings = GatewaySettings(**DEVELOPMENT, gateway_port=9000, notifier_port=9001)
     assert (settings.public_url, settings.notifier_public_url) == ("http://localhost:9000", "ws://localhost:9001")
