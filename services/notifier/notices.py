@@ -60,13 +60,12 @@ class Notices:
         self._truncated = False
 
     def is_news(self, notice: Notice) -> bool:
+        """Whether nothing is kept of its subject, or something that it overtakes."""
         known = self._by_subject.get(notice.subject_id)
         return known is None or notice.overtakes(known)
 
     def keep(self, notice: Notice) -> int:
-        """Keeps `notice` unless it is old or known. Returns how many others were let go for want of room (0 or 1)."""
-        if not self.is_news(notice):
-            return 0
+        """Keeps `notice` in place of what is kept of its subject. Returns how many others were let go for want of room (0 or 1)."""
         self._by_subject.pop(notice.subject_id, None)
         self._by_subject[notice.subject_id] = notice
         if len(self._by_subject) <= NOTICES_MAX:

@@ -71,10 +71,11 @@ def test_a_completion_is_told_to_payer_and_mentor_as_a_completed_payment(hub: Hu
 
 
 @pytest.mark.parametrize(("payer", "user"), [("1", "1"), (None, "1"), ("1", None)], ids=["own-deposit", "credited-only", "an-order"])
-def test_who_is_payer_and_owner_or_the_only_one_known_is_told_once(hub: Hub, payer: str | None, user: str | None) -> None:
+def test_who_is_payer_and_owner_or_the_only_one_known_is_told_once(hub: Hub, counts: Counts, payer: str | None, user: str | None) -> None:
     sink, _ = opened(hub)
     hub.on_payment_events([completed(payer=payer, user=user)])
     assert states(sink.take()) == ["completed"]
+    assert counts.notices_overtaken == 0
 
 
 def test_a_guests_order_is_told_to_nobody(hub: Hub, counts: Counts) -> None:
@@ -237,6 +238,23 @@ def test_a_payment_that_moves_again_and_again_takes_no_room_from_others(hub: Hub
         ("payment.updated", "2026-11-21T12:16:39Z"),
     ]
     assert counts.notices_dropped == 0
+
+
+def test_it_is_what_moved_longest_ago_that_is_let_go(hub: Hub) -> None:
+    sink, subscriber = opened(hub)
+    sink.room = 0
+    for number in range(1, NOTICES_MAX + 1):
+        hub.on_payment_events([updated("pending", payment=subject_id(number))])
+    hub.on_payment_events([updated("failed", payment=subject_id(1), seconds=1), withdrawn("paid", withdrawal=subject_id(1000))])
+    sink.room = None
+    hub.drained(subscriber)
+    told = sink.take()
+    assert [frame.get("payment_id") for frame in told] == [
+        *(str(subject_id(n)) for n in range(3, NOTICES_MAX + 1)),
+        str(subject_id(1)),
+        None,
+    ]
+    assert told[-2]["status"] == "failed"
 
 
 def test_what_is_known_of_a_user_and_waits_for_a_socket_is_bounded(hub: Hub) -> None:
