@@ -18,9 +18,11 @@ from shared.contracts.queries import (
     GetWalletHealth,
     HealthView,
     ListTransactions,
+    ListTransfers,
     OpenStream,
     StreamOpened,
     TransactionPage,
+    TransfersView,
     TransferView,
 )
 from shared.contracts.topology import WALLET_COMMANDS, WALLET_PAYMENT_COMPLETED, WALLET_QUERIES
@@ -84,6 +86,10 @@ def answer_questions(broker: RabbitBroker, publisher: Publisher, questions: Ques
     @subscriber(filter=of(ListTransactions))
     async def list_transactions(question: ListTransactions) -> TransactionPage | Refused:
         return await questions.list_transactions(question)
+
+    @subscriber(filter=of(ListTransfers))
+    async def list_transfers(question: ListTransfers) -> TransfersView:
+        return await questions.list_transfers(question)
 
     @subscriber(filter=of(OpenStream))
     async def open_stream(question: OpenStream) -> StreamOpened:

@@ -21,6 +21,17 @@ _BALANCES: Final = """
     order by owner, currency
 """
 
+# The same at a time: the newest entry that is not younger.
+_BALANCES_AT: Final = """
+    select account.owner as user_id, account.currency, entry.available_after_minor as available_minor,
+           entry.held_after_minor as held_minor, entry.version, entry.created_at as updated_at
+    from wallet.accounts as account
+    join wallet.entries as entry
+      on entry.account_id = account.account_id and entry.version = wallet.version_at(account.account_id, account.version, $3)
+    where account.kind = 'user' and account.owner = any($1::text[]) and ($2::text is null or account.currency = $2) and account.version > 0
+    order by account.owner, account.currency
+"""
+
 # The versions that a list may show: above `above`, up to `newest`. since <= created_at < until, to the microsecond that a timestamp has.
 _ACCOUNTS: Final = """
     select account_id, currency,
@@ -74,9 +85,14 @@ class _Listed:
     newest: int
 
 
-async def balances(connection: Connection, user_ids: Collection[str], currency: str | None) -> tuple[BalanceView, ...]:
-    """The balances of `user_ids` that ever moved, in one currency or all."""
-    rows = await connection.fetch(_BALANCES, list(user_ids), currency)
+async def balances(
+    connection: Connection, user_ids: Collection[str], currency: str | None, at: datetime | None = None
+) -> tuple[BalanceView, ...]:
+    """The balances of `user_ids` that ever moved, in one currency or all; those that had moved by `at`, as they were then."""
+    if at is None:
+        rows = await connection.fetch(_BALANCES, list(user_ids), currency)
+    else:
+        rows = await connection.fetch(_BALANCES_AT, list(user_ids), currency, at)
     return tuple(BalanceView(**dict(row)) for row in rows)
 
 

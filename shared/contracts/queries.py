@@ -12,6 +12,7 @@ from shared.contracts.payment_commands import Refused
 
 MAX_PAGE = 500
 MAX_USERS = 200
+MAX_REFERENCES = 100
 MAX_WAIT_SECONDS = 30.0
 
 
@@ -80,11 +81,62 @@ class GetBalances(Message):
     type: Literal["get-balances.v1"] = "get-balances.v1"
     user_ids: tuple[UserId, ...] = Field(min_length=1, max_length=MAX_USERS)
     currency: Currency | None = None
+    at: AwareDatetime | None = Field(default=None, description="as they were then; none, or to come: now")
 
 
 class BalancesView(Reply):
     type: Literal["balances-view.v1"] = "balances-view.v1"
     balances: tuple[BalanceView, ...]
+
+
+class ListTransfers(Message):
+    """What the journal has of these references: transfers of a set, of a hold and of its end are found by the set's or the hold's own."""
+
+    type: Literal["list-transfers.v1"] = "list-transfers.v1"
+    references: tuple[Reference, ...] = Field(min_length=1, max_length=MAX_REFERENCES)
+
+
+class NamedAccount(BaseModel):
+    model_config = ConfigDict(frozen=True)
+    kind: str = Field(description="user, held, clearing, fees, revenue, loss, suspense")
+    owner: str
+
+
+class EntryView(BaseModel):
+    """What a transfer changed for one user. `message_id`: of the event that tells it; none when it is not kept any more (a day)."""
+
+    model_config = ConfigDict(frozen=True)
+    user_id: UserId
+    version: int
+    change_minor: int
+    held_change_minor: int
+    available_after_minor: int
+    held_after_minor: int
+    created_at: AwareDatetime
+    message_id: UUID | None
+    published_at: AwareDatetime | None
+
+
+class BookedTransfer(BaseModel):
+    model_config = ConfigDict(frozen=True)
+    transfer_id: UUID
+    reference: Reference
+    kind: str
+    amount_minor: int
+    currency: Currency
+    source: NamedAccount
+    target: NamedAccount
+    payment_id: UUID | None
+    correlation_id: str
+    created_at: AwareDatetime
+    entries: tuple[EntryView, ...]
+
+
+class TransfersView(Reply):
+    """Oldest first."""
+
+    type: Literal["transfers-view.v1"] = "transfers-view.v1"
+    transfers: tuple[BookedTransfer, ...]
 
 
 class OpenStream(Message):

@@ -16,6 +16,7 @@ from shared.contracts.queries import (
     GetTransfer,
     GetWalletHealth,
     ListTransactions,
+    ListTransfers,
     OpenStream,
 )
 from shared.contracts.wallet_commands import MoveFunds, ReleaseHold, ReserveFunds, SettleHold
@@ -172,6 +173,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route(GetTransfer, QUERIES, ("gateway",), (WALLET_QUERIES,), answers=("transfer-view.v1",)),
     Route(GetBalances, QUERIES, ("gateway", "notifier", "payments"), (WALLET_QUERIES,), answers=("balances-view.v1",)),
     Route(ListTransactions, QUERIES, ("gateway",), (WALLET_QUERIES,), answers=("transaction-page.v1", "refused.v1")),
+    Route(ListTransfers, QUERIES, ("gateway",), (WALLET_QUERIES,), answers=("transfers-view.v1",)),
     Route(OpenStream, QUERIES, ("notifier",), (WALLET_QUERIES,), answers=("stream-opened.v1",)),
     Route(GetWalletHealth, QUERIES, ("gateway",), (WALLET_QUERIES,), answers=("health-view.v1",)),
     Route(GetNotifierHealth, QUERIES, ("gateway",), (NOTIFIER_QUERIES,), answers=("health-view.v1",)),

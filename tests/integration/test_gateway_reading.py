@@ -72,6 +72,25 @@ async def test_a_balance_that_never_moved_is_zeros(world: World) -> None:
     assert none.json() == {"balances": []}
 
 
+async def test_a_balance_is_asked_as_it_was_at_a_time(world: World) -> None:
+    asked: list[datetime | None] = []
+
+    async def known(query: GetBalances) -> BalancesView:
+        asked.append(query.at)
+        return BalancesView(balances=(balance_view("rsd", 5),))
+
+    world.stand_ins.answers[GetBalances] = known
+    answer = await world.get("/api/v1/balance", at="2026-01-31T14:00:00.5+02:00")
+    assert (answer.status_code, answer.json()["available_minor"]) == (200, 5)
+    await world.get("/api/v1/balance")
+    assert asked == [datetime(2026, 1, 31, 12, 0, 0, 500_000, tzinfo=UTC), None]
+
+    for no_time in ("", "yesterday", "2026-01-31", "2026-01-31T12:00:00", "1769860800", "2026-02-30T12:00:00Z"):
+        problem = await world.get("/api/v1/balance", at=no_time)
+        assert (problem.status_code, problem.json()["errors"][0]["loc"]) == (422, ["query", "at"]), no_time
+    assert len(asked) == 2
+
+
 async def test_balances_are_exact(world: World) -> None:
     async def known(query: GetBalances) -> BalancesView:
         views = [balance_view("rsd", 900_719_925_474_099_1), balance_view("kwd", 5_001)]

@@ -52,7 +52,7 @@ class TransactionPaging(TransactionFilter):
 @router.get(
     "/balance",
     **operation(
-        "My balance in one currency", answers={200: (BalanceAnswer, "Zeros when it never moved.")}, problems=_BEHIND, asks_behind=True
+        "My balance in one currency", answers={200: (BalanceAnswer, "Zeros when it has not moved yet.")}, problems=_BEHIND, asks_behind=True
     ),
 )
 async def balance(
@@ -60,9 +60,10 @@ async def balance(
     caller: SignedIn,
     parts: GatewayParts,
     currency: Annotated[CurrencyCode | None, Query(description="Left out: the default currency.")] = None,
+    at: Annotated[Time | None, Query(description="The balance as it was then; of a time to come, as it is now.")] = None,
 ) -> Response:
     code = currency or parts.settings.default_currency
-    asked = GetBalances(user_ids=(caller.user_id,), currency=code, correlation_id=request_id_of(request.scope))
+    asked = GetBalances(user_ids=(caller.user_id,), currency=code, at=at, correlation_id=request_id_of(request.scope))
     view = await parts.services.question(asked, BALANCES)
     never_moved = BalanceView(user_id=caller.user_id, currency=code, available_minor=0, held_minor=0, version=0, updated_at=None)
     return _json(rendering.balance(next((one for one in view.balances if one.currency == code), never_moved)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from services.wallet import reads, store
+from services.wallet import reads, store, timeline
 from services.wallet.cursors import MalformedCursor
 from services.wallet.references import CommittedReferences, LookUp
 from shared.contracts.payment_commands import FieldProblem, Refused
@@ -14,9 +14,11 @@ from shared.contracts.queries import (
     GetTransfer,
     HealthView,
     ListTransactions,
+    ListTransfers,
     OpenStream,
     StreamOpened,
     TransactionPage,
+    TransfersView,
     TransferView,
 )
 from shared.health import Health
@@ -39,7 +41,7 @@ class Questions:
 
     async def get_balances(self, question: GetBalances) -> BalancesView:
         async with connection(self._pool) as db:
-            return BalancesView(balances=await reads.balances(db, question.user_ids, question.currency))
+            return BalancesView(balances=await reads.balances(db, question.user_ids, question.currency, question.at))
 
     async def list_transactions(self, question: ListTransactions) -> TransactionPage | Refused:
         try:
@@ -50,6 +52,10 @@ class Questions:
             return Refused(
                 code="invalid_cursor", detail="The cursor is not one of this list.", errors=(problem,), request_id=question.correlation_id
             )
+
+    async def list_transfers(self, question: ListTransfers) -> TransfersView:
+        async with connection(self._pool) as db:
+            return TransfersView(transfers=await timeline.transfers(db, question.references))
 
     async def open_stream(self, question: OpenStream) -> StreamOpened:
         async with connection(self._pool) as db:
