@@ -86,7 +86,7 @@ async def _read(stack: Stack) -> None:
 @asynccontextmanager
 async def given_servers(servers: SessionServers) -> AsyncIterator[dict[str, str]]:
     async with fresh_database(await servers.postgres()) as database, fresh_vhost(await servers.rabbitmq()) as vhost:
-        yield {"DATABASE_URL": database, "AMQP_URL": vhost, "SECRET_KEY": SECRET_KEY}
+        yield {"DATABASE_URL": database, "AMQP_URL": vhost, "SECRET_KEY": SECRET_KEY, "DATA_KEYS": f"{SECRET_KEY}-data"}
 
 
 async def test_given_servers_are_used_and_none_is_started(session_servers: SessionServers) -> None:
