@@ -85,10 +85,8 @@ async def read_json(request: Request, model: type[Model], limit_bytes: int) -> B
 def _parse(body: bytes) -> Any:
     try:
         return exact_json.parse(body)
-    except exact_json.RepeatedName as error:
-        raise malformed("body", error.name, msg=str(error)) from error
     except exact_json.MalformedJson as error:
-        raise malformed("body", msg=str(error)) from error
+        raise malformed("body", *error.loc, msg=str(error)) from error
 
 
 def _require_plain_json(request: Request) -> None:

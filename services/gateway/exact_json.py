@@ -16,14 +16,18 @@ _PART_MAX: Final = 64
 
 
 class MalformedJson(ValueError):
-    """The bytes are not one JSON value in UTF-8."""
+    """The bytes are not one JSON value in UTF-8, or one that is out of bounds; `loc` leads to the member that is to blame, if one is."""
+
+    def __init__(self, reason: str, loc: tuple[str | int, ...] = ()) -> None:
+        super().__init__(reason)
+        self.loc = loc
 
 
 class RepeatedName(MalformedJson):
     """An object names a member twice, so that readers may disagree about its value."""
 
     def __init__(self, name: str) -> None:
-        super().__init__("is given twice")
+        super().__init__("is given twice", (name,))
         self.name = name
 
 
@@ -88,21 +92,21 @@ class _Reading:
             members[name] = value
         return members
 
-    def check(self, value: Any, depth: int) -> None:
+    def check(self, value: Any, depth: int, loc: tuple[str | int, ...] = ()) -> None:
         self._count()
         if depth == 0 and isinstance(value, (list, dict)):
             raise MalformedJson("is nested too deeply")
         if isinstance(value, str):
-            _check_text(value)
+            _check_text(value, loc)
         elif isinstance(value, Number):
-            _check_length(value.text)
+            _check_length(value.text, loc)
         elif isinstance(value, list):
-            for item in value:
-                self.check(item, depth - 1)
+            for place, item in enumerate(value):
+                self.check(item, depth - 1, (*loc, place))
         elif isinstance(value, dict):
             for name, item in value.items():
-                _check_text(name)
-                self.check(item, depth - 1)
+                _check_text(name, loc)
+                self.check(item, depth - 1, (*loc, name[:_PART_MAX]))
 
     def _count(self) -> None:
         self._left -= 1
@@ -114,17 +118,17 @@ def _too_many() -> MalformedJson:
     return MalformedJson(f"has more than {VALUES_MAX} members and items")
 
 
-def _check_length(text: str) -> None:
+def _check_length(text: str, loc: tuple[str | int, ...]) -> None:
     if len(text) > TEXT_LENGTH_MAX:
-        raise MalformedJson(f"holds a text of more than {TEXT_LENGTH_MAX} characters")
+        raise MalformedJson(f"holds a text of more than {TEXT_LENGTH_MAX} characters", loc)
 
 
-def _check_text(text: str) -> None:
-    _check_length(text)
+def _check_text(text: str, loc: tuple[str | int, ...]) -> None:
+    _check_length(text, loc)
     if not text.isascii():
         try:
             text.encode()
         except UnicodeEncodeError as error:
-            raise MalformedJson("holds half of a surrogate pair") from error
+            raise MalformedJson("holds half of a surrogate pair", loc) from error
     if "\x00" in text:
-        raise MalformedJson("holds a NUL character")
+        raise MalformedJson("holds a NUL character", loc)

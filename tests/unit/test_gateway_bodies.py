@@ -54,21 +54,22 @@ def test_a_body_may_be_as_large_as_its_bounds(body: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "reason"),
+    ("body", "reason", "loc"),
     [
-        (b'{"a":%b1%b}' % (b"[" * 20, b"]" * 20), "is nested too deeply"),
-        (b'{"a":[%b]}' % b",".join([b"1"] * 1_000), "has more than 1000 members and items"),
-        (b'{"a":[%b]}' % b",".join([b"[]", b'"x"', b"null", b"{}"] * 250), "has more than 1000 members and items"),
-        (b"{%b}" % b",".join(b'"%d":""' % number for number in range(1_001)), "has more than 1000 members and items"),
-        (b'{"a":"%b"}' % (b"x" * 4_001), "holds a text of more than 4000 characters"),
-        (b'{"%b":1}' % (b"x" * 4_001), "holds a text of more than 4000 characters"),
-        (b'{"a":%b}' % (b"9" * 4_001), "holds a text of more than 4000 characters"),
+        (b'{"a":%b1%b}' % (b"[" * 20, b"]" * 20), "is nested too deeply", ()),
+        (b'{"a":[%b]}' % b",".join([b"1"] * 1_000), "has more than 1000 members and items", ()),
+        (b'{"a":[%b]}' % b",".join([b"[]", b'"x"', b"null", b"{}"] * 250), "has more than 1000 members and items", ()),
+        (b"{%b}" % b",".join(b'"%d":""' % number for number in range(1_001)), "has more than 1000 members and items", ()),
+        (b'{"a":"%b"}' % (b"x" * 4_001), "holds a text of more than 4000 characters", ("a",)),
+        (b'{"a":{"%b":1}}' % (b"x" * 4_001), "holds a text of more than 4000 characters", ("a",)),
+        (b'{"a":[1,{"b":%b}]}' % (b"9" * 4_001), "holds a text of more than 4000 characters", ("a", 1, "b")),
+        (b'{"a":{"b":"\\u0000"}}', "holds a NUL character", ("a", "b")),
     ],
 )
-def test_what_has_no_end_is_refused(body: bytes, reason: str) -> None:
+def test_what_has_no_end_is_refused_by_name(body: bytes, reason: str, loc: tuple[str | int, ...]) -> None:
     with pytest.raises(MalformedJson) as refused:
         exact_json.parse(body)
-    assert str(refused.value) == reason
+    assert (str(refused.value), refused.value.loc) == (reason, loc)
 
 
 def test_a_name_given_twice_is_refused_by_name() -> None:
