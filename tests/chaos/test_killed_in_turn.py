@@ -75,8 +75,8 @@ async def watch(person: Person, newest: dict[str, int]) -> None:
             async with person.socket() as socket:
                 while True:
                     frame = await socket.next()
-                    shown = frame["balances"] if frame["type"] == "balance.snapshot" else [frame]
-                    for balance in shown:
+                    shown = {"balance.snapshot": frame.get("balances", []), "balance.updated": [frame]}
+                    for balance in shown.get(frame["type"], []):
                         newest[balance["currency"]] = balance["available_minor"]
         except (httpx.TransportError, WebSocketException, OSError, TimeoutError, AssertionError):
             await asyncio.sleep(0.2)

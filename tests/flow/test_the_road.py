@@ -35,7 +35,13 @@ async def test_a_top_up_reaches_the_balance_and_the_open_socket(student: Person)
 
         done = await student.complete(made["session_id"], amount="2000.50")
         frame = await socket.next("balance.updated")
+        # Before the balance or after it: no order is kept between the two.
+        while not (told := [f for f in socket.frames if f["type"] == "payment.updated" and f["status"] == "completed"]):
+            await socket.next()
 
+    assert [(payment["payment_id"], payment["amount_minor"], payment["method"]) for payment in told] == [
+        (made["payment_id"], 200_050, "mock")
+    ]
     assert done.status_code == 200
     assert done.json() == {"payment_id": made["payment_id"], "session_id": made["session_id"], "status": "completed"}
     after = await student.balance()
