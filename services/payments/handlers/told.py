@@ -39,7 +39,8 @@ def updated(payment: Payment, correlation_id: str) -> PaymentUpdated:
         amount_minor=payment.money.amount_minor,
         refunded_amount_minor=payment.refunded_minor,
         currency=payment.money.currency,
-        updated_at=payment.updated_at,
+        # Written under the payment's lock: a later state has a later time, whatever the provider's clock says.
+        updated_at=utc_now(),
     )
 
 
