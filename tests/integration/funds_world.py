@@ -98,6 +98,12 @@ async def money_of(world: WalletWorld, user_id: str = "1", currency: str = "rsd"
     return (found[0]["available_minor"], found[0]["held_minor"], found[0]["version"]) if found else (0, 0, 0)
 
 
+async def state_of(world: WalletWorld, reference: str) -> str:
+    """What became of a hold."""
+    (row,) = await world.rows("select state from wallet.holds where reference = $1", reference)
+    return str(row["state"])
+
+
 async def told(world: WalletWorld, user_id: str = "1") -> list[BalanceChanged]:
     """What the user is told, in order."""
     rows = await world.rows("select payload from wallet.outbox order by id")

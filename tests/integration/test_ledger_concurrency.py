@@ -13,7 +13,7 @@ import pytest
 from services.wallet import store
 from services.wallet.domain import Outcome, Transfer
 from shared.money import Money
-from tests.integration.wallet_world import WalletWorld, a_transfer, user, wallet_world
+from tests.integration.wallet_world import WalletWorld, a_transfer, assert_sound, user, wallet_world
 
 CONNECTIONS = 16
 
@@ -35,24 +35,6 @@ async def post_at_once(world: WalletWorld, batches_of_each: Sequence[Sequence[Se
             await connection.close()
 
     return [outcome for outcomes in await asyncio.gather(*map(post_all, batches_of_each)) for outcome in outcomes]
-
-
-async def assert_sound(world: WalletWorld) -> None:
-    """Versions without a gap, every running balance the sum up to it, every account its last entry."""
-    wrong = await world.rows(
-        """
-        select * from (
-            select account.owner, account.version as newest, account.available_minor, entry.version, entry.available_after_minor,
-                   row_number() over w as expected_version, sum(entry.change_minor) over w as expected_after,
-                   last_value(entry.available_after_minor) over (w rows between unbounded preceding and unbounded following) as last_after,
-                   count(*) over (partition by account.account_id) as entries
-            from wallet.accounts as account join wallet.entries as entry using (account_id)
-            window w as (partition by account.account_id order by entry.version)
-        ) as e
-        where version <> expected_version or available_after_minor <> expected_after or newest <> entries or available_minor <> last_after
-        """
-    )
-    assert wrong == []
 
 
 async def test_blnk_238_and_239_no_credit_is_lost_to_a_race(world: WalletWorld) -> None:

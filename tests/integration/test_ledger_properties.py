@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from services.wallet.domain import InsufficientFunds, Outcome, Transfer
 from shared.money import Money
-from tests.integration.wallet_world import CLEARING, BookInMemory, WalletWorld, assert_book_is, user, wallet_world
+from tests.integration.wallet_world import CLEARING, BookInMemory, WalletWorld, assert_book_is, empty, user, wallet_world
 
 USERS = [user(name) for name in ("anna", "boris", "ćira")]
 PAYMENTS = [None, UUID(int=1), UUID(int=2)]
@@ -49,10 +49,7 @@ batches = st.lists(st.lists(transfers(), min_size=1, max_size=8), min_size=1, ma
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(batches=batches)
 async def test_the_ledger_is_the_book_in_memory(world: WalletWorld, batches: list[list[Transfer]]) -> None:
-    async with world.admin() as admin:
-        # Triggers off, for the administrator's eyes only: each example begins with an empty book.
-        await admin.execute("set session_replication_role = replica")
-        await admin.execute("truncate wallet.entries, wallet.transfers, wallet.holds, wallet.accounts, wallet.outbox restart identity")
+    await empty(world)
     book = BookInMemory()
     for batch in batches:
         expected = book.post(batch)

@@ -5,135 +5,43 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
-import aio_pika
 import httpx
 import orjson
 import pytest
-from aio_pika.abc import AbstractChannel, AbstractQueue
-from pydantic import TypeAdapter
 
-from deploy.local.ports import free_port
-from deploy.prepare import prepare
-from services.wallet.config import WalletSettings
 from services.wallet.consumers import consume_credits
 from services.wallet.handlers.credits import Credits
-from services.wallet.main import wallet
-from shared import postgres
-from shared.contracts.base import Message, new_id, utc_now
+from shared.contracts.base import new_id, utc_now
 from shared.contracts.payment_commands import Refused
 from shared.contracts.payment_events import PaymentCompleted
 from shared.contracts.queries import (
     BalancesView,
     GetBalances,
-    GetTransfer,
     GetWalletHealth,
     HealthView,
     ListTransactions,
     OpenStream,
     StreamOpened,
     TransactionPage,
-    TransferView,
 )
-from shared.contracts.topology import EVENTS, WALLET_PAYMENT_COMPLETED, route_of
-from shared.contracts.wallet_events import BalanceChanged
-from shared.delivery.broker import BrokerLink
+from shared.contracts.topology import WALLET_PAYMENT_COMPLETED
 from shared.delivery.envelopes import pack
-from shared.delivery.publisher import Publisher, publish_envelope
-from shared.delivery.requests import Requests
-from tests.integration.wallet_world import SECRET, WalletWorld, completed
+from tests.integration.running_wallet_world import ROUTE, RunningWorld, received, running_wallet_world
+from tests.integration.wallet_world import completed
 
 DEAD = WALLET_PAYMENT_COMPLETED.dead_name
-ROUTE = route_of(PaymentCompleted)
-
-
-class World:
-    """Servers prepared, and hands to publish, ask and look with; the wallets are started by the tests."""
-
-    def __init__(self, book: WalletWorld, amqp_url: str, link: BrokerLink, channel: AbstractChannel) -> None:
-        self.book = book
-        self.link = link
-        self.publisher = Publisher(link, app_id="test")
-        self._requests = Requests(link, app_id="test")
-        self._channel = channel
-        self._amqp_url = amqp_url
-
-    @asynccontextmanager
-    async def wallet(self) -> AsyncIterator[int]:
-        """A running wallet; its port."""
-        port = free_port()
-        async with wallet(WalletSettings(database_url=self.book.url, amqp_url=self._amqp_url, secret_key=(SECRET,), wallet_port=port)):
-            yield port
-
-    async def publish(self, *events: PaymentCompleted) -> None:
-        await publish_envelope(self.publisher, ROUTE.exchange, ROUTE.key, list(events))
-
-    async def publish_bytes(self, body: bytes) -> None:
-        await self.publisher.publish_bytes(
-            body, exchange=ROUTE.exchange.name, routing_key=ROUTE.key, message_type=ROUTE.key, message_id=str(new_id()), correlation_id=""
-        )
-
-    async def ask(self, question: Message, answers: Any, timeout_seconds: float = 10) -> Any:
-        return await self._requests.ask(question, TypeAdapter(answers), timeout_seconds=timeout_seconds)
-
-    async def until_posted(self, *events: PaymentCompleted) -> None:
-        for event in events:
-            view = await self.ask(GetTransfer(correlation_id="q", reference=event.credit_reference, wait_seconds=9), TransferView)
-            assert view.posted, event
-
-    async def listen_to_balances(self) -> AbstractQueue:
-        """A queue that gets what a notifier would get."""
-        queue = await self._channel.declare_queue(exclusive=True)
-        await queue.bind(EVENTS.name, routing_key=BalanceChanged.TYPE)
-        return queue
-
-    async def dead_letters(self, count: int) -> list[tuple[dict[str, Any], bytes]]:
-        """The next `count` dead letters: headers and body."""
-        queue = await self._channel.get_queue(DEAD)
-        letters: list[tuple[dict[str, Any], bytes]] = []
-        async with asyncio.timeout(15), queue.iterator() as messages:
-            async for message in messages:
-                await message.ack()
-                letters.append((dict(message.headers), message.body))
-                if len(letters) == count:
-                    return letters
-        raise AssertionError("unreachable")
-
-    async def rest(self, queue: str) -> int:
-        """How many messages wait in a queue."""
-        declared = await self._channel.declare_queue(queue, passive=True)
-        return declared.declaration_result.message_count or 0
 
 
 @pytest.fixture
-async def world(fresh_database_url: str, amqp_url: str) -> AsyncIterator[World]:
-    urls = await prepare(fresh_database_url, amqp_url, SECRET)
-    async with AsyncExitStack() as stack:
-        pool = await postgres.create_pool(urls.wallet, size=3, application_name="test")
-        stack.push_async_callback(postgres.close_pool, pool)
-        link = BrokerLink(amqp_url, name="test")
-        await link.start()
-        stack.push_async_callback(link.close)
-        connection = await stack.enter_async_context(await aio_pika.connect(amqp_url))
-        yield World(WalletWorld(pool, fresh_database_url, urls.wallet, urls.verifier), amqp_url, link, await connection.channel())
+async def world(fresh_database_url: str, amqp_url: str) -> AsyncIterator[RunningWorld]:
+    async with running_wallet_world(fresh_database_url, amqp_url) as world:
+        yield world
 
 
-async def received(queue: AbstractQueue, count: int) -> list[BalanceChanged]:
-    """The next `count` balance changes, out of their envelopes."""
-    events: list[BalanceChanged] = []
-    async with asyncio.timeout(15), queue.iterator() as messages:
-        async for message in messages:
-            await message.ack()
-            events += [BalanceChanged.model_validate(event) for event in orjson.loads(message.body)["events"]]
-            if len(events) >= count:
-                return events
-    raise AssertionError("unreachable")
-
-
-async def test_an_envelope_of_credits_becomes_balances_and_their_events(world: World) -> None:
+async def test_an_envelope_of_credits_becomes_balances_and_their_events(world: RunningWorld) -> None:
     balances = await world.listen_to_balances()
     async with world.wallet():
         events = [completed(user_id=str(n % 3), correlation_id=f"request-{n}") for n in range(99)]
@@ -147,7 +55,7 @@ async def test_an_envelope_of_credits_becomes_balances_and_their_events(world: W
     assert await world.book.rows("select from wallet.outbox where sent_at is null") == []
 
 
-async def test_a_lone_credit_does_not_wait_for_company(world: World) -> None:
+async def test_a_lone_credit_does_not_wait_for_company(world: RunningWorld) -> None:
     """Asked before it is there, answered when it is committed: batching costs a lone payment nothing that one would notice."""
     async with world.wallet():
         await world.ask(GetWalletHealth(correlation_id="q"), HealthView)
@@ -161,7 +69,7 @@ async def test_a_lone_credit_does_not_wait_for_company(world: World) -> None:
     assert sorted(took)[5] < 0.2, took
 
 
-async def test_bad_events_are_split_from_their_neighbours(world: World) -> None:
+async def test_bad_events_are_split_from_their_neighbours(world: RunningWorld) -> None:
     """One that cannot be read, one whose currency is none, one that the database cannot hold: three dead letters, all others credited."""
     good = [completed(user_id="1") for _ in range(20)]
     unreadable = completed().model_dump(mode="json") | {"amount_minor": "-5"}
@@ -185,7 +93,7 @@ async def test_bad_events_are_split_from_their_neighbours(world: World) -> None:
     assert [len(orjson.loads(body)["events"]) for _, body in letters if body != b"not an envelope"] == [1, 1, 1]
 
 
-async def test_a_conflicting_reference_is_a_dead_letter_not_a_duplicate(world: World) -> None:
+async def test_a_conflicting_reference_is_a_dead_letter_not_a_duplicate(world: RunningWorld) -> None:
     first = completed(credit_reference="mock:ch-1")
     contrary = completed(credit_reference="mock:ch-1", payment_id=first.payment_id, user_id="2")
     neighbour = completed(user_id="3")
@@ -202,7 +110,56 @@ async def test_a_conflicting_reference_is_a_dead_letter_not_a_duplicate(world: W
     assert await world.book.balance("3") == (2000, 1)
 
 
-async def test_getlago_2243_success_told_several_times_at_once_is_one_credit(world: World) -> None:
+async def test_a_session_is_credited_less_its_fee_and_an_order_is_revenue(world: RunningWorld) -> None:
+    session = completed(user_id="2", payer_id="1", kind="payment", amount_minor=1000, fee_minor=33)
+    order = completed(user_id=None, kind="order", amount_minor=700)
+    from_balance = completed(user_id="2", payer_id="1", kind="payment", provider="balance")
+    top_up = completed(user_id="2")
+    async with world.wallet():
+        await world.publish(session, order, from_balance, top_up)
+        await world.publish(session, order)
+        await world.until_posted(session, order, top_up)
+        last = completed(user_id="last")
+        await world.publish(last)
+        await world.until_posted(last)
+    assert await world.book.balance("2") == (967 + 2000, 2)
+    rows = await world.book.rows(
+        """
+        select transfer.reference, transfer.kind, target.kind as target, target.owner, transfer.amount_minor
+        from wallet.transfers as transfer join wallet.accounts as target on target.account_id = transfer.target_id
+        where target.owner <> 'last'
+        """
+    )
+    assert {tuple(row.values()) for row in rows} == {
+        (session.credit_reference, "payment", "user", "2", 967),
+        (f"{session.credit_reference}#1", "fee", "fees", "platform", 33),
+        (order.credit_reference, "payment", "revenue", "platform", 700),
+        (top_up.credit_reference, "deposit", "user", "2", 2000),
+    }
+    assert await world.rest(DEAD) == 0
+
+
+async def test_a_payment_told_with_another_fee_is_a_dead_letter_of_its_own(world: RunningWorld) -> None:
+    """Half of it would fit what is known: nothing of it is posted, and its neighbours are."""
+    told = completed(user_id="2", kind="payment", amount_minor=1000)
+    contrary = told.model_copy(update={"amount_minor": 1100, "fee_minor": 100})
+    neighbours = [completed(user_id="3", kind="payment", amount_minor=1000, fee_minor=10) for _ in range(3)]
+    too_dear = completed(user_id="2", kind="payment", amount_minor=1000, fee_minor=1000)
+    async with world.wallet():
+        await world.publish(told)
+        await world.until_posted(told)
+        await world.publish(*neighbours[:2], contrary, too_dear, neighbours[2])
+        letters = await world.dead_letters(2)
+        await world.until_posted(*neighbours)
+    reasons = sorted(str(headers["x-reason"]) for headers, _ in letters)
+    assert "ReferenceConflict" in reasons[0]
+    assert "moves more than zero" in reasons[1]
+    assert await world.book.balance("2") == (1000, 1)
+    assert await world.book.balance("3") == (3 * 990, 3)
+    assert await world.book.rows("select count(*) as n from wallet.transfers") == [{"n": 7}]
+
+
+async def test_getlago_2243_success_told_several_times_at_once_is_one_credit(world: RunningWorld) -> None:
     """The same envelope again and again, its events again in others, over two wallets at once."""
     events = [completed(user_id=str(n % 4)) for n in range(30)]
     async with world.wallet(), world.wallet():
@@ -216,7 +173,7 @@ async def test_getlago_2243_success_told_several_times_at_once_is_one_credit(wor
     assert await world.rest(DEAD) == 0
 
 
-async def test_what_was_committed_but_not_acknowledged_is_delivered_again_and_credited_once(world: World) -> None:
+async def test_what_was_committed_but_not_acknowledged_is_delivered_again_and_credited_once(world: RunningWorld) -> None:
     """The wallet loses the database after its commit and before it knows; then it goes down with the batch in hand."""
     batches: list[int] = []
     stuck = asyncio.Event()
@@ -245,7 +202,7 @@ async def test_what_was_committed_but_not_acknowledged_is_delivered_again_and_cr
     assert await world.rest(DEAD) == 0
 
 
-async def test_questions_are_answered_over_the_broker(world: World) -> None:
+async def test_questions_are_answered_over_the_broker(world: RunningWorld) -> None:
     async with world.wallet() as port:
         event = completed(amount_minor=5, currency="jpy")
         asked_before = asyncio.create_task(world.until_posted(event))
@@ -277,7 +234,7 @@ async def test_questions_are_answered_over_the_broker(world: World) -> None:
             assert "wallet.queries" in str(document)
 
 
-async def test_a_schema_that_is_behind_or_ahead_stops_the_start(world: World) -> None:
+async def test_a_schema_that_is_behind_or_ahead_stops_the_start(world: RunningWorld) -> None:
     async with world.book.admin() as admin:
         await admin.execute("insert into wallet.schema_migrations (number, name, checksum) values (9999, 'later', '')")
         with pytest.raises(SystemExit, match="ahead"):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -25,22 +23,24 @@ from tests.integration.funds_world import (
     money_of,
     person,
     refused,
+    state_of,
     told,
 )
-from tests.integration.wallet_world import WalletWorld, a_transfer, user, wallet_world
+from tests.integration.wallet_world import WalletWorld, a_transfer, empty, user, wallet_world
 
 
-@pytest.fixture
-async def world(fresh_database_url: str) -> AsyncIterator[WalletWorld]:
-    """User 1 has 20.00 rsd."""
-    async with wallet_world(fresh_database_url, pool_size=8) as world:
-        await world.post(a_transfer())
+@pytest.fixture(scope="module")
+async def book(module_database_url: str) -> AsyncIterator[WalletWorld]:
+    async with wallet_world(module_database_url, pool_size=8) as world:
         yield world
 
 
-async def state_of(world: WalletWorld, reference: str) -> str:
-    (row,) = await world.rows("select state from wallet.holds where reference = $1", reference)
-    return str(row["state"])
+@pytest.fixture
+async def world(book: WalletWorld) -> WalletWorld:
+    """User 1 has 20.00 rsd."""
+    await empty(book)
+    await book.post(a_transfer())
+    return book
 
 
 async def transfers_of(world: WalletWorld, reference: str) -> list[tuple[str, str, str, int]]:
@@ -188,8 +188,8 @@ async def test_a_hold_with_other_facts_is_a_conflict(world: WalletWorld, other: 
     await world.post(a_transfer(target=user("2")))
     reserve = a_reserve(500)
     await funds(world).reserve(reserve)
-    contrary = a_reserve(**({"reference": reserve.reference, "amount_minor": 500} | other))
-    assert refused(await funds(world).reserve(contrary)) == "reference_conflict"
+    facts: dict[str, Any] = {"reference": reserve.reference, "amount_minor": 500} | other
+    assert refused(await funds(world).reserve(a_reserve(**facts))) == "reference_conflict"
     assert await money_of(world) == (1500, 500, 2)
     assert await money_of(world, "2") == (2000, 0, 1)
 
@@ -254,54 +254,3 @@ async def test_a_hold_that_ended_stays_as_it_ended_whoever_tries(world: WalletWo
     for refusing in ("update wallet.holds set amount_minor = 0", "delete from wallet.holds"):
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await world.rows(refusing)
-
-
-async def test_blnk_181_a_hundred_holds_at_once_of_what_covers_ten_are_ten(world: WalletWorld) -> None:
-    handlers = [funds(world) for _ in range(8)]
-    reserves = [a_reserve(200) for _ in range(100)]
-    answers = await asyncio.gather(*(handlers[n % 8].reserve(reserve) for n, reserve in enumerate(reserves)))
-    assert Counter(refused(answer) for answer in answers) == {None: 10, "insufficient_funds": 90}
-    assert await money_of(world) == (0, 2000, 11)
-
-
-async def test_the_same_hold_asked_for_many_times_at_once_is_one(world: WalletWorld) -> None:
-    reserve = a_reserve(200)
-    answers = await asyncio.gather(*(funds(world).reserve(reserve) for _ in range(20)))
-    assert answers == [FundsReserved(reference=reserve.reference, held_minor=200)] * 20
-    assert await money_of(world) == (1800, 200, 2)
-
-
-async def test_settled_and_released_at_once_a_hold_ends_one_way(world: WalletWorld) -> None:
-    for _ in range(15):
-        reserve = a_reserve(100)
-        await funds(world).reserve(reserve)
-        before = await money_of(world)
-        answers = await asyncio.gather(
-            *(funds(world).settle(a_settle(reserve.reference)) for _ in range(3)),
-            *(funds(world).release(a_release(reserve.reference)) for _ in range(3)),
-        )
-        ended = await state_of(world, reserve.reference)
-        kinds = Counter(refused(answer) or type(answer) for answer in answers)
-        if ended == "settled":
-            assert kinds == {HoldSettled: 3, "hold_settled": 3}
-            assert await money_of(world) == (before[0], 0, before[2] + 1)
-        else:
-            assert kinds == {HoldReleased: 3, "hold_released": 3}
-            assert await money_of(world) == (before[0] + 100, 0, before[2] + 1)
-
-
-async def test_reserved_and_released_at_once_a_hold_holds_nothing_in_the_end(world: WalletWorld) -> None:
-    for _ in range(15):
-        reserve = a_reserve(100)
-        await asyncio.gather(funds(world).reserve(reserve), funds(world).release(a_release(reserve.reference)))
-        assert await state_of(world, reserve.reference) == "released"
-        assert (await money_of(world))[:2] == (2000, 0)
-
-
-async def test_one_reference_for_two_users_at_once_is_one_hold(world: WalletWorld) -> None:
-    await world.post(a_transfer(target=user("2")))
-    for _ in range(10):
-        reserve = a_reserve(10)
-        other = a_reserve(10, reference=reserve.reference, user_id="2")
-        answers = await asyncio.gather(funds(world).reserve(reserve), funds(world).reserve(other))
-        assert Counter(refused(answer) for answer in answers) == {None: 1, "reference_conflict": 1}
