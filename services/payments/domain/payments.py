@@ -36,7 +36,8 @@ DisputeStatus = Literal["open", "won", "lost"]
 @dataclass(frozen=True, slots=True)
 class Payment:
     """One payment: what is to be paid by whom through which provider, and how far it is. `user_id` is the payer, none for a guest.
-    `refunding_minor` is on its way back, `refunded_minor` is back. `caller` scopes `external_id`, as it scopes idempotency keys."""
+    `refunding_minor` is on its way back, `refunded_minor` is back. `caller` scopes `external_id`, as it scopes idempotency keys.
+    `booked_as`: the dedupe key that wallet was told; the charge's own reference may have come to be known only later."""
 
     payment_id: UUID
     session_id: UUID | None
@@ -65,6 +66,7 @@ class Payment:
     caller: str = ""
     external_id: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+    booked_as: str | None = None
 
     @property
     def credited_id(self) -> str | None:
@@ -80,6 +82,8 @@ class Payment:
     @property
     def credit_reference(self) -> str | None:
         """Wallet's dedupe key: the provider and its own charge reference."""
+        if self.booked_as is not None:
+            return self.booked_as
         return f"{self.provider}:{self.charge_reference}" if self.charge_reference else None
 
     def told_at(self, now: datetime) -> str:

@@ -12,10 +12,13 @@ from prometheus_client import Counter
 
 from services.payments.domain import payments as domain
 from services.payments.domain.facts import Declined, Fact, Irrelevant, Paid, PayoutTold
-from services.payments.domain.payments import Decision, Mismatch, Moved, Payment, Unchanged
+from services.payments.domain.orders import Matched
+from services.payments.domain.payments import Decision, Mismatch, Moved, Payment, Status, Unchanged
 from services.payments.handlers import told
+from services.payments.handlers.locked import Locked, write_matched
 from services.payments.providers.base import Canceled, Ended, Open, Provider, ProviderEvent, Told, Unknown
 from services.payments.store import events as event_store
+from services.payments.store import orders as order_store
 from services.payments.store import payments as store
 from services.payments.store.events import StoredEvent
 from services.payments.store.payments import SCHEMA
@@ -54,7 +57,8 @@ class _Read:
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """`follow`: who writes down the facts about what comes after the paying; `on_followed`: told when one of them has."""
+    """`follow`: who writes down the facts about what comes after the paying; `on_followed`: told when one of them has, or an order is
+    due."""
 
     pool: Pool
     providers: Mapping[str, Provider]
@@ -71,8 +75,10 @@ class Settlement:
             return failures
         noted: list[tuple[_Read, str]] = []
         moved: dict[UUID, tuple[Payment, str]] = {}
+        matched: dict[UUID, Payment] = {}
         async with transaction(self.pool) as tx:
-            payments = await store.lock_by_session(tx, [r.session_id for r in reads if r.session_id is not None])
+            locked = await Locked.of(tx, [r.session_id for r in reads if r.session_id is not None])
+            payments = locked.payments
             new = await event_store.insert_events(tx, self.seal, [_stored(read, payments) for read in reads])
             for read in reads:
                 key = (read.message.provider, read.event.event_id)
@@ -80,12 +86,13 @@ class Settlement:
                     noted.append((read, "duplicate"))
                     continue
                 new.discard(key)  # the same event twice in one batch is applied once
-                outcome = await self._apply(tx, read, payments, moved)
+                outcome = await self._apply(tx, read, locked, moved, matched)
                 noted.append((read, outcome))
             outcomes = [(r.message.provider, r.event.event_id, outcome) for r, outcome in noted if outcome not in ("applied", "duplicate")]
             await event_store.note_outcomes(tx, outcomes)
-            await self._write(tx, list(moved.values()))
-        self._wake([payment for payment, _ in moved.values()])
+            await self.write(tx, list(moved.values()))
+            await write_matched(tx, list(matched.values()))
+        self.wake([payment for payment, _ in moved.values()])
         if any(type(read.event.fact) in self.follow for read in reads):
             self.on_followed()
         for read, outcome in noted:
@@ -97,8 +104,8 @@ class Settlement:
         if isinstance(told, Unknown) or (isinstance(told, Open) and not told.expired):
             return
 
-        def decide(locked: Payment) -> Decision:
-            return domain.expire(locked, utc_now()) if isinstance(told, Open) else domain.settle(locked, told)
+        def decide(locked: Locked, current: Payment) -> Decision | Matched:
+            return domain.expire(current, utc_now()) if isinstance(told, Open) else locked.settle(told)
 
         await self._settle(payment, decide)
 
@@ -108,57 +115,70 @@ class Settlement:
             return
         close = domain.expire if expired else domain.cancel
 
-        def decide(locked: Payment) -> Decision:
-            return close(locked, utc_now()) if isinstance(ended, Canceled) else domain.settle(locked, ended)
+        def decide(locked: Locked, current: Payment) -> Decision | Matched:
+            return close(current, utc_now()) if isinstance(ended, Canceled) else locked.settle(ended)
 
         await self._settle(payment, decide)
 
-    async def _settle(self, payment: Payment, decide: Callable[[Payment], Decision]) -> None:
+    async def _settle(self, payment: Payment, decide: Callable[[Locked, Payment], Decision | Matched]) -> None:
         if payment.session_id is None:
             return
         async with transaction(self.pool) as tx:
-            locked = (await store.lock_by_session(tx, [payment.session_id]))[payment.session_id]
-            decision = decide(locked)
+            locked = await Locked.of(tx, [payment.session_id])
+            current = locked.payments[payment.session_id]
+            decision = decide(locked, current)
             if isinstance(decision, Mismatch):
                 log.error(
                     "what the provider tells does not fit",
                     reason=decision.reason,
-                    provider=locked.provider,
-                    payment_id=str(locked.payment_id),
-                    correlation_id=locked.correlation_id,
+                    provider=current.provider,
+                    payment_id=str(current.payment_id),
+                    correlation_id=current.correlation_id,
                 )
-                SETTLED.labels(locked.provider, decision.reason).inc()
+                SETTLED.labels(current.provider, decision.reason).inc()
+            if isinstance(decision, Matched):
+                await write_matched(tx, [decision.payment])
             if not isinstance(decision, Moved):
                 return
             moved = decision.payment
-            await self._write(tx, [(moved, moved.correlation_id)])
-        self._wake([moved])
+            await self.write(tx, [(moved, moved.correlation_id)])
+        self.wake([moved])
         log.info("reconciled", payment_id=str(moved.payment_id), status=moved.status.value, correlation_id=moved.correlation_id)
 
-    async def _write(self, tx: Connection, moved: Sequence[tuple[Payment, str]]) -> None:
-        """Payments that moved, each with the correlation id of what moved it, and what the others are told of them."""
+    async def write(self, tx: Connection, moved: Sequence[tuple[Payment, str]]) -> None:
+        """Payments that moved, each with the correlation id of what moved it, the orders that they pay, and what the others are told."""
         await store.save_settled(tx, [payment for payment, _ in moved])
+        completed = _orders_of([payment for payment, _ in moved])
+        if completed:
+            await order_store.mark_paid(tx, completed)
         await outbox.append(tx, SCHEMA, [told.moved(payment, correlation_id) for payment, correlation_id in moved])
 
-    def _wake(self, moved: Sequence[Payment]) -> None:
+    def wake(self, moved: Sequence[Payment]) -> None:
+        """To be called once what `write` wrote is committed."""
         if moved:
             self.relay.wake()
             self.waiters.wake(payment.payment_id for payment in moved)
+        if _orders_of(moved):
+            self.on_followed()
 
-    async def _apply(self, tx: Connection, read: _Read, payments: dict[UUID, Payment], moved: dict[UUID, tuple[Payment, str]]) -> str:
-        """Decides one event against the locked payments (updated in place, so that the next event of the batch sees it); the outcome's
+    async def _apply(
+        self, tx: Connection, read: _Read, locked: Locked, moved: dict[UUID, tuple[Payment, str]], matched: dict[UUID, Payment]
+    ) -> str:
+        """Decides one event against what is locked (and taken note of there, so that the next event of the batch sees it); the outcome's
         name."""
         fact = read.event.fact
         if not isinstance(fact, (Paid, Declined)):
             if (follow := self.follow.get(type(fact))) is None:
                 return "ignored"
-            payment = payments.get(read.session_id) if read.session_id is not None else None
+            payment = locked.payments.get(read.session_id) if read.session_id is not None else None
             return await follow(tx, fact, payment, read.message.correlation_id)
-        match domain.settle(payments.get(fact.session_id), fact):
+        match locked.settle(fact):
             case Moved(payment):
-                payments[fact.session_id] = payment
                 moved[payment.payment_id] = (payment, read.message.correlation_id)
                 return "applied"
+            case Matched(payment):
+                matched[payment.payment_id] = payment
+                return "matched"
             case Unchanged():
                 return "unchanged"
             case Mismatch(reason):
@@ -178,6 +198,11 @@ class Settlement:
         return reads, failures
 
 
+def _orders_of(moved: Sequence[Payment]) -> list[Payment]:
+    """Those that complete an order."""
+    return [payment for payment in moved if payment.order_id is not None and payment.status is Status.COMPLETED]
+
+
 def _stored(read: _Read, payments: Mapping[UUID, Payment]) -> StoredEvent:
     payment = payments.get(read.session_id) if read.session_id is not None else None
     message = read.message
@@ -195,7 +220,7 @@ def _stored(read: _Read, payments: Mapping[UUID, Payment]) -> StoredEvent:
 def _tell(read: _Read, outcome: str, payments: Mapping[UUID, Payment]) -> None:
     SETTLED.labels(read.message.provider, outcome).inc()
     payment = payments.get(read.session_id) if read.session_id is not None else None
-    say = log.info if outcome in ("applied", "duplicate", "unchanged", "ignored") else log.error
+    say = log.info if outcome in ("applied", "matched", "duplicate", "unchanged", "ignored") else log.error
     say(
         "provider event",
         outcome=outcome,

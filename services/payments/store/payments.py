@@ -22,7 +22,7 @@ _ASK_AGAIN_MAX_SECONDS: Final = 270.0
 COLUMNS: Final = """
     payment_id, session_id, user_id, kind, provider, amount_minor, currency, status, charge_reference, locale, payment_url, description,
     refusal, correlation_id, expires_at, completed_at, created_at, updated_at, mentor_id, coaching_session_id, order_id, fee_minor,
-    refunding_minor, refunded_minor, dispute_status, caller, external_id, metadata
+    refunding_minor, refunded_minor, dispute_status, caller, external_id, metadata, credit_reference
 """
 
 
@@ -157,6 +157,52 @@ async def lock_by_session(tx: Connection, session_ids: Sequence[UUID]) -> dict[U
     return {row["session_id"]: payment_of(row) for row in rows}
 
 
+async def lock_with_siblings(tx: Connection, session_ids: Sequence[UUID]) -> dict[UUID, Payment]:
+    """The payments of these sessions, and all others of the orders among them, locked until the transaction's end, in the order of their
+    ids so that two batches cannot deadlock."""
+    rows = await tx.fetch(
+        f"""
+        with asked as (select payment_id, order_id from payments.payments where session_id = any($1::uuid[]))
+        select {COLUMNS} from payments.payments
+        where session_id is not null and payment_id in (
+            select payment_id from asked
+            union select sibling.payment_id from asked join payments.payments as sibling on sibling.order_id = asked.order_id
+        )
+        order by payment_id for update
+        """,  # noqa: S608
+        session_ids,
+    )
+    return {row["session_id"]: payment_of(row) for row in rows}
+
+
+async def lock_of_order(tx: Connection, order_id: UUID) -> list[Payment]:
+    """All payments of the order, locked until the transaction's end; the first one first."""
+    rows = await tx.fetch(
+        f"select {COLUMNS} from payments.payments where order_id = $1 order by payment_id for update",  # noqa: S608
+        order_id,
+    )
+    return sorted(map(payment_of, rows), key=_age)
+
+
+async def list_of_order(db: Connection, order_id: UUID) -> list[Payment]:
+    """All payments of the order, the first one first."""
+    rows = await db.fetch(f"select {COLUMNS} from payments.payments where order_id = $1", order_id)  # noqa: S608
+    return sorted(map(payment_of, rows), key=_age)
+
+
+def _age(payment: Payment) -> tuple[datetime, UUID]:
+    return payment.created_at, payment.payment_id
+
+
+async def save_charge_reference(tx: Connection, payment_id: UUID, charge_reference: str) -> None:
+    """The charge's real reference of a payment that is booked already, under the one that it has been told by."""
+    await tx.execute(
+        "update payments.payments set charge_reference = $2, updated_at = clock_timestamp() where payment_id = $1",
+        payment_id,
+        charge_reference,
+    )
+
+
 async def save_settled(tx: Connection, payments: Sequence[Payment]) -> None:
     """Writes the new states of locked payments."""
     if not payments:
@@ -207,4 +253,5 @@ def payment_of(row: Any) -> Payment:
         caller=row["caller"],
         external_id=row["external_id"],
         metadata=orjson.loads(row["metadata"]),
+        booked_as=row["credit_reference"],
     )
