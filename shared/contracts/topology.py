@@ -21,6 +21,7 @@ from shared.contracts.queries import (
 )
 from shared.contracts.wallet_commands import MoveFunds, ReleaseHold, ReserveFunds, SettleHold
 from shared.contracts.wallet_events import BalanceChanged
+from shared.contracts.withdrawals import CreateWithdrawal, DecideWithdrawal, GetWithdrawal, ListWithdrawals
 
 Service = Literal["gateway", "payments", "wallet", "notifier"]
 Arguments = dict[str, str | int]
@@ -159,7 +160,21 @@ NOTIFIER_PAYMENTS: Final = Queue(
 ROUTES: Final[tuple[Route, ...]] = (
     Route(CreateDeposit, COMMANDS, ("gateway",), (PAYMENTS_COMMANDS,), answers=("deposit-created.v1", "refused.v1")),
     Route(CompleteMockSession, COMMANDS, ("gateway",), (PAYMENTS_COMMANDS,), answers=("mock-session-decided.v1", "refused.v1")),
-    Route(ProviderEventReceived, WEBHOOKS, ("gateway",), (PAYMENTS_PROVIDER_EVENTS,), bulk=True),
+    Route(
+        CreateWithdrawal,
+        COMMANDS,
+        ("gateway",),
+        (PAYMENTS_COMMANDS,),
+        answers=("withdrawal-view.v1", "refused.v1", "in-progress.v1"),
+    ),
+    Route(
+        DecideWithdrawal,
+        COMMANDS,
+        ("gateway",),
+        (PAYMENTS_COMMANDS,),
+        answers=("withdrawal-view.v1", "refused.v1", "in-progress.v1"),
+    ),
+    Route(ProviderEventReceived, WEBHOOKS, ("gateway", "payments"), (PAYMENTS_PROVIDER_EVENTS,), bulk=True),
     Route(PaymentCompleted, EVENTS, ("payments",), (WALLET_PAYMENT_COMPLETED, NOTIFIER_PAYMENTS), bulk=True),
     Route(PaymentUpdated, EVENTS, ("payments",), (NOTIFIER_PAYMENTS,), bulk=True),
     Route(WithdrawalUpdated, EVENTS, ("payments",), (NOTIFIER_PAYMENTS,), bulk=True),
@@ -169,6 +184,8 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route(ReleaseHold, COMMANDS, ("payments",), (WALLET_COMMANDS,), answers=("hold-released.v1", "refused.v1")),
     Route(BalanceChanged, EVENTS, ("wallet",), (NOTIFIER_BALANCE_CHANGED,), bulk=True),
     Route(GetPayment, QUERIES, ("gateway",), (PAYMENTS_QUERIES,), answers=("payment-view.v1", "refused.v1")),
+    Route(GetWithdrawal, QUERIES, ("gateway",), (PAYMENTS_QUERIES,), answers=("withdrawal-view.v1", "refused.v1")),
+    Route(ListWithdrawals, QUERIES, ("gateway",), (PAYMENTS_QUERIES,), answers=("withdrawal-page.v1", "refused.v1")),
     Route(GetPaymentsHealth, QUERIES, ("gateway",), (PAYMENTS_QUERIES,), answers=("health-view.v1",)),
     Route(GetTransfer, QUERIES, ("gateway",), (WALLET_QUERIES,), answers=("transfer-view.v1",)),
     Route(GetBalances, QUERIES, ("gateway", "notifier", "payments"), (WALLET_QUERIES,), answers=("balances-view.v1",)),

@@ -12,14 +12,14 @@ import time
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import Final, Literal
+from typing import Any, Final, Literal
 from urllib.parse import urlencode
 from uuid import UUID
 
 import orjson
 from pydantic import AwareDatetime, BaseModel, ValidationError
 
-from services.payments.domain.facts import Declined, Fact, Irrelevant, Paid
+from services.payments.domain.facts import Declined, Fact, Irrelevant, Paid, PayoutTold
 from services.payments.domain.payments import Payment
 from services.payments.mock_book import MockBook, MockSession
 from services.payments.providers.base import Accepted, Canceled, Created, Ended, Open, ProviderEvent, Told
@@ -27,23 +27,29 @@ from shared.contracts.base import Currency, utc_now
 from shared.contracts.payment_commands import SignedEvent
 from shared.delivery.errors import Permanent
 from shared.keys import Keys
-from shared.money import Money
+from shared.money import Money, MoneyError
 
 SIGNATURE_LABEL: Final = "mock-webhook"
-
-
-class _Data(BaseModel):
-    session_id: UUID
-    charge: str | None
-    amount_minor: int
-    currency: Currency
 
 
 class _Event(BaseModel):
     id: str
     type: str
     created: AwareDatetime
-    data: _Data
+    data: dict[str, Any]
+
+
+class _SessionData(BaseModel):
+    session_id: UUID
+    charge: str | None
+    amount_minor: int
+    currency: Currency
+
+
+class _PayoutData(BaseModel):
+    withdrawal_id: UUID
+    reference: str
+    reason: str = ""
 
 
 class MockProvider:
@@ -90,9 +96,9 @@ class MockProvider:
     def read_event(self, headers: Mapping[str, str], body: bytes) -> ProviderEvent:
         try:
             event = _Event.model_validate_json(body)
-        except ValidationError as error:
+            return ProviderEvent(event.id, _fact(event))
+        except (ValidationError, MoneyError) as error:
             raise Permanent("not an event of the mock") from error
-        return ProviderEvent(event.id, _fact(event))
 
     def signed_event(self, session: MockSession) -> SignedEvent:
         """The event that tells the session's outcome, signed now; always the same event and body for one session."""
@@ -150,14 +156,30 @@ def outcome_event_id(session_id: UUID, outcome: Literal["success", "failure"]) -
 
 
 def _fact(event: _Event) -> Fact:
-    data = event.data
     match event.type:
-        case "session.paid" if data.charge:
-            return Paid(data.session_id, data.charge, Money(data.amount_minor, data.currency), event.created)
-        case "session.failed":
-            return Declined(data.session_id, event.created)
+        case "session.paid" | "session.failed":
+            return _of_session(event, _SessionData.model_validate(event.data))
+        case "payout.paid" | "payout.failed" | "payout.returned":
+            return _of_payout(event, _PayoutData.model_validate(event.data))
         case _:
             return Irrelevant(f"type {event.type[:40]}")
+
+
+def _of_session(event: _Event, data: _SessionData) -> Fact:
+    if event.type == "session.failed":
+        return Declined(data.session_id, event.created)
+    if not data.charge:
+        return Irrelevant("paid without a charge")
+    return Paid(data.session_id, data.charge, Money(data.amount_minor, data.currency), event.created)
+
+
+def _of_payout(event: _Event, data: _PayoutData) -> Fact:
+    outcomes: dict[str, Literal["paid", "failed", "returned"]] = {
+        "payout.paid": "paid",
+        "payout.failed": "failed",
+        "payout.returned": "returned",
+    }
+    return PayoutTold(data.withdrawal_id, data.reference, outcomes[event.type], event.created, data.reason)
 
 
 def _text(moment: datetime | None) -> str:
