@@ -11,9 +11,10 @@ from pydantic_core import PydanticCustomError
 
 from services.gateway.config import LOCALES
 from services.gateway.exact_json import Number
-from shared.money import currency_code
+from shared.money import MAX_AMOUNT_MINOR, currency_code
 
 _DECIMAL: Final = re.compile(r"[0-9]{1,31}(?:\.[0-9]{1,31})?", re.ASCII)
+_INTEGER: Final = re.compile(r"0|[1-9][0-9]{0,18}", re.ASCII)
 _TIME: Final = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:[Zz]|[+-]\d{2}:\d{2})", re.ASCII)
 
 
@@ -30,6 +31,17 @@ def _decimal_text(value: Any) -> str:
     if not text.strip("0."):
         raise PydanticCustomError("decimal", "must be above 0")
     return text
+
+
+def _minor(value: Any) -> int:
+    if not isinstance(value, Number) or not _INTEGER.fullmatch(value.text) or not 0 < int(value.text) <= MAX_AMOUNT_MINOR:
+        raise PydanticCustomError("minor_units", "must be an integer of minor units, above 0, at most 10^15")
+    return int(value.text)
+
+
+def _subject_id(value: Any) -> Any:
+    # As a number or as text, it is the same id.
+    return value.text if isinstance(value, Number) and _INTEGER.fullmatch(value.text) else value
 
 
 def _locale(value: str) -> str:
@@ -66,6 +78,30 @@ DecimalText = Annotated[
     ),
 ]
 """An amount's exact text; what the currency allows is for shared.money.parse_major."""
+
+AmountMinor = Annotated[
+    int,
+    BeforeValidator(_minor),
+    WithJsonSchema(
+        {"type": "integer", "minimum": 1, "maximum": MAX_AMOUNT_MINOR, "description": "Minor units, e.g. cents.", "examples": [5000]}
+    ),
+]
+"""A sum in minor units, as a JSON integer."""
+
+_SUBJECT: Final = r"^[A-Za-z0-9][A-Za-z0-9._:@|+-]{0,63}$"
+SubjectId = Annotated[
+    str,
+    BeforeValidator(_subject_id),
+    StringConstraints(pattern=_SUBJECT),
+    WithJsonSchema(
+        {
+            "anyOf": [{"type": "integer", "minimum": 0, "maximum": 10**18}, {"type": "string", "pattern": _SUBJECT}],
+            "description": "An integer or a string; told as a string.",
+            "examples": [2, "2"],
+        }
+    ),
+]
+"""An id that is not of our making: of a user, a mentor, a coaching session."""
 
 CurrencyCode = Annotated[
     str,

@@ -70,10 +70,17 @@ class MockBook:
             return await MockBook.decide(tx, session, "canceled", event_id=event_id, charge=None, at=await MockBook.now(tx))
 
     @staticmethod
-    async def lock(tx: Connection, session_id: UUID, owner: str | None) -> MockSession | None:
-        """The session, locked until the transaction's end; None when there is none or it is not the owner's. A guest's has no owner."""
+    async def lock(tx: Connection, session_or_payment_id: UUID, owner: str | None, *, whoever: bool = False) -> MockSession | None:
+        """The session, by its own id or its payment's, locked until the transaction's end; None when there is none or it is not the
+        owner's, unless `whoever` may have it. A guest's has no owner."""
         row = await tx.fetchrow(
-            "select * from payments.mock_sessions where session_id = $1 and (owner = $2 or owner is null) for update", session_id, owner
+            """
+            select * from payments.mock_sessions
+            where (session_id = $1 or payment_id = $1) and (owner = $2 or owner is null or $3) for update
+            """,
+            session_or_payment_id,
+            owner,
+            whoever,
         )
         return None if row is None else _session(row)
 

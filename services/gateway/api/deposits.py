@@ -6,7 +6,6 @@ import asyncio
 import re
 from typing import Annotated, Final, Literal
 
-import structlog
 from fastapi import APIRouter
 from pydantic import Field
 from starlette.requests import Request
@@ -20,16 +19,13 @@ from services.gateway.commands import issue
 from services.gateway.documentation import operation
 from services.gateway.fields import CurrencyCode, DecimalText, ExternalIdField, Locale, MetadataField, OpaqueId, RequestBody
 from services.gateway.idempotency import caller_of
-from services.gateway.parts import GatewayParts, Parts, SignedIn
+from services.gateway.mock_events import hand_in
+from services.gateway.parts import GatewayParts, SignedIn
 from services.gateway.problems import Problem, malformed
 from services.gateway.requests import DEPOSIT, MOCK_SESSION
 from services.gateway.settlement import wait_until_settled
-from services.gateway.signatures.base import SignatureError
-from shared.contracts.payment_commands import CompleteMockSession, CreateDeposit, MockSessionDecided
-from shared.delivery.errors import DeliveryError, NotConfirmed
+from shared.contracts.payment_commands import CompleteMockSession, CreateDeposit
 from shared.money import Money, MoneyError, parse_major
-
-log = structlog.get_logger(__name__)
 
 router = APIRouter(prefix="/api/v1/balance", tags=["balance"])
 
@@ -56,7 +52,10 @@ class DepositRequest(RequestBody):
 
 
 class CompleteRequest(RequestBody):
-    session_id: Annotated[OpaqueId, Field(description="From the deposit.", examples=["0199d3a2-8f14-7b0a-8c2d-11aa52e0f9c4"])]
+    session_id: Annotated[
+        OpaqueId,
+        Field(description="From the deposit; of an intent, its payment_id.", examples=["0199d3a2-8f14-7b0a-8c2d-11aa52e0f9c4"]),
+    ]
     amount: Annotated[DecimalText | None, Field(description="Must be the session's own; left out: not compared.")] = None
     outcome: Annotated[Literal["success", "failure"], Field(examples=["success"])] = "success"
 
@@ -70,7 +69,7 @@ class CompleteRequest(RequestBody):
             201: (DepositAnswer, "The payer goes on at payment_url."),
             202: (AcceptedDeposit, "Safe, but slow: poll the Location."),
         },
-        problems=("method_not_available", "deadline_passed"),
+        problems=("method_not_available", "external_id_reused", "deadline_passed"),
         asks_behind=True,
         idempotent=True,
     ),
@@ -135,7 +134,7 @@ async def complete(request: Request, caller: SignedIn, parts: GatewayParts) -> R
         session_id = command.session_id
         return issued.accepted(f"/api/v1/payments/{session_id}", session_id, session_id=session_id)
     decided, replayed = answer
-    await _hand_in(parts, decided, command.correlation_id)
+    await hand_in(parts, decided.event, decided.payment_id, command.correlation_id)
     status = await wait_until_settled(parts.services, str(decided.payment_id), caller.user_id, command.correlation_id, waits_until)
     payment_id = str(decided.payment_id)
     if status in _NOT_FINAL:
@@ -143,19 +142,6 @@ async def complete(request: Request, caller: SignedIn, parts: GatewayParts) -> R
     # What came after a completion (a refund, say) does not change what this completion did.
     told = "failed" if status == "failed" else "completed"
     return issued.done(rendering.mock_completed(decided.payment_id, decided.session_id, told), replayed=replayed)
-
-
-async def _hand_in(parts: Parts, decided: MockSessionDecided, correlation_id: str) -> None:
-    """The mock's event through the same ingress as a POST to /webhooks/mock; a repeat of the completion hands it in again."""
-    headers = [(name.lower().encode(), value.encode()) for name, value in decided.event.headers.items()]
-    try:
-        await parts.ingress.receive("mock", headers, decided.event.body, correlation_id)
-    except SignatureError:
-        log.error("the mock's own event is not authentic: do all services have the same SECRET_KEY?", payment_id=str(decided.payment_id))
-    except NotConfirmed:
-        log.warning("the mock's event was not confirmed", payment_id=str(decided.payment_id))
-    except DeliveryError as error:
-        raise Problem("broker_unavailable", "the outcome is decided but not handed in; send the same again") from error
 
 
 def _money(amount: str, currency: str) -> Money:

@@ -60,10 +60,10 @@ class MockSessions:
 
     async def _decide(self, tx: Connection, command: CompleteMockSession) -> MockSessionDecided | Refused:
         request_id = command.correlation_id
-        session_id = _uuid(command.session_id)
-        if self.mock is None or session_id is None:
+        named = _uuid(command.session_id)
+        if self.mock is None or named is None:
             return _session_not_found(request_id)
-        session = await MockBook.lock(tx, session_id, command.user_id)
+        session = await MockBook.lock(tx, named, command.user_id)
         if session is None:
             return _session_not_found(request_id)
         now = await MockBook.now(tx)
@@ -72,10 +72,13 @@ class MockSessions:
             return refused
         if session.outcome is None:
             charge = f"ch_{new_id().hex}" if command.outcome == "success" else None
-            event_id = outcome_event_id(session_id, command.outcome)
+            event_id = outcome_event_id(session.session_id, command.outcome)
             session = await MockBook.decide(tx, session, command.outcome, event_id=event_id, charge=charge, at=now)
         return MockSessionDecided(
-            payment_id=session.payment_id, session_id=session_id, outcome=command.outcome, event=self.mock.signed_event(session)
+            payment_id=session.payment_id,
+            session_id=session.session_id,
+            outcome=command.outcome,
+            event=self.mock.signed_event(session),
         )
 
 
