@@ -19,6 +19,7 @@ from shared.contracts.queries import (
     ListTransfers,
     OpenStream,
 )
+from shared.contracts.refunds import GetRefund, ListRefunds, RefundPayment
 from shared.contracts.wallet_commands import MoveFunds, ReleaseHold, ReserveFunds, SettleHold
 from shared.contracts.wallet_events import BalanceChanged
 from shared.contracts.withdrawals import CreateWithdrawal, DecideWithdrawal, GetWithdrawal, ListWithdrawals
@@ -174,6 +175,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         (PAYMENTS_COMMANDS,),
         answers=("withdrawal-view.v1", "refused.v1", "in-progress.v1"),
     ),
+    Route(RefundPayment, COMMANDS, ("gateway",), (PAYMENTS_COMMANDS,), answers=("refund-made.v1", "in-progress.v1", "refused.v1")),
     Route(ProviderEventReceived, WEBHOOKS, ("gateway", "payments"), (PAYMENTS_PROVIDER_EVENTS,), bulk=True),
     Route(PaymentCompleted, EVENTS, ("payments",), (WALLET_PAYMENT_COMPLETED, NOTIFIER_PAYMENTS), bulk=True),
     Route(PaymentUpdated, EVENTS, ("payments",), (NOTIFIER_PAYMENTS,), bulk=True),
@@ -186,6 +188,8 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route(GetPayment, QUERIES, ("gateway",), (PAYMENTS_QUERIES,), answers=("payment-view.v1", "refused.v1")),
     Route(GetWithdrawal, QUERIES, ("gateway",), (PAYMENTS_QUERIES,), answers=("withdrawal-view.v1", "refused.v1")),
     Route(ListWithdrawals, QUERIES, ("gateway",), (PAYMENTS_QUERIES,), answers=("withdrawal-page.v1", "refused.v1")),
+    Route(GetRefund, QUERIES, ("gateway",), (PAYMENTS_QUERIES,), answers=("refund-view.v1", "refund-refused.v1", "refused.v1")),
+    Route(ListRefunds, QUERIES, ("gateway",), (PAYMENTS_QUERIES,), answers=("refund-page.v1", "refused.v1")),
     Route(GetPaymentsHealth, QUERIES, ("gateway",), (PAYMENTS_QUERIES,), answers=("health-view.v1",)),
     Route(GetTransfer, QUERIES, ("gateway",), (WALLET_QUERIES,), answers=("transfer-view.v1",)),
     Route(GetBalances, QUERIES, ("gateway", "notifier", "payments"), (WALLET_QUERIES,), answers=("balances-view.v1",)),
