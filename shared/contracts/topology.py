@@ -6,6 +6,16 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from shared.contracts.base import Message
+from shared.contracts.intents import CancelPayment, ConfirmPayment, CreateIntent
+from shared.contracts.orders import (
+    CreateOrder,
+    CreateOrderPayment,
+    EndMockSession,
+    GetInterpretation,
+    GetMockSession,
+    GetOrder,
+    MarkOrderPaid,
+)
 from shared.contracts.payment_commands import CompleteMockSession, CreateDeposit
 from shared.contracts.payment_events import PaymentCompleted, PaymentUpdated, ProviderEventReceived, WithdrawalUpdated
 from shared.contracts.queries import (
@@ -20,6 +30,7 @@ from shared.contracts.queries import (
     OpenStream,
 )
 from shared.contracts.refunds import GetRefund, ListRefunds, RefundPayment
+from shared.contracts.sessions import GetSession, PutSession
 from shared.contracts.wallet_commands import MoveFunds, ReleaseHold, ReserveFunds, SettleHold
 from shared.contracts.wallet_events import BalanceChanged
 from shared.contracts.withdrawals import CreateWithdrawal, DecideWithdrawal, GetWithdrawal, ListWithdrawals
@@ -176,6 +187,14 @@ ROUTES: Final[tuple[Route, ...]] = (
         answers=("withdrawal-view.v1", "refused.v1", "in-progress.v1"),
     ),
     Route(RefundPayment, COMMANDS, ("gateway",), (PAYMENTS_COMMANDS,), answers=("refund-made.v1", "in-progress.v1", "refused.v1")),
+    Route(PutSession, COMMANDS, ("gateway",), (PAYMENTS_COMMANDS,), answers=("session-saved.v1", "refused.v1")),
+    Route(CreateIntent, COMMANDS, ("gateway",), (PAYMENTS_COMMANDS,), answers=("intent-created.v1", "refused.v1", "in-progress.v1")),
+    Route(ConfirmPayment, COMMANDS, ("gateway",), (PAYMENTS_COMMANDS,), answers=("payment-confirmed.v1", "refused.v1")),
+    Route(CancelPayment, COMMANDS, ("gateway",), (PAYMENTS_COMMANDS,), answers=("payment-canceled.v1", "refused.v1")),
+    Route(CreateOrder, COMMANDS, ("gateway",), (PAYMENTS_COMMANDS,), answers=("order-created.v1", "refused.v1")),
+    Route(CreateOrderPayment, COMMANDS, ("gateway",), (PAYMENTS_COMMANDS,), answers=("order-created.v1", "refused.v1")),
+    Route(MarkOrderPaid, COMMANDS, ("gateway",), (PAYMENTS_COMMANDS,), answers=("order-marked-paid.v1", "refused.v1")),
+    Route(EndMockSession, COMMANDS, ("gateway",), (PAYMENTS_COMMANDS,), answers=("mock-session-ended.v1", "refused.v1")),
     Route(ProviderEventReceived, WEBHOOKS, ("gateway", "payments"), (PAYMENTS_PROVIDER_EVENTS,), bulk=True),
     Route(PaymentCompleted, EVENTS, ("payments",), (WALLET_PAYMENT_COMPLETED, NOTIFIER_PAYMENTS), bulk=True),
     Route(PaymentUpdated, EVENTS, ("payments",), (NOTIFIER_PAYMENTS,), bulk=True),
@@ -190,6 +209,10 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route(ListWithdrawals, QUERIES, ("gateway",), (PAYMENTS_QUERIES,), answers=("withdrawal-page.v1", "refused.v1")),
     Route(GetRefund, QUERIES, ("gateway",), (PAYMENTS_QUERIES,), answers=("refund-view.v1", "refund-refused.v1", "refused.v1")),
     Route(ListRefunds, QUERIES, ("gateway",), (PAYMENTS_QUERIES,), answers=("refund-page.v1", "refused.v1")),
+    Route(GetSession, QUERIES, ("gateway",), (PAYMENTS_QUERIES,), answers=("session-view.v1", "refused.v1")),
+    Route(GetOrder, QUERIES, ("gateway",), (PAYMENTS_QUERIES,), answers=("order-view.v1", "refused.v1")),
+    Route(GetInterpretation, QUERIES, ("gateway",), (PAYMENTS_QUERIES,), answers=("interpretation.v1", "refused.v1")),
+    Route(GetMockSession, QUERIES, ("gateway",), (PAYMENTS_QUERIES,), answers=("mock-session-view.v1", "refused.v1")),
     Route(GetPaymentsHealth, QUERIES, ("gateway",), (PAYMENTS_QUERIES,), answers=("health-view.v1",)),
     Route(GetTransfer, QUERIES, ("gateway",), (WALLET_QUERIES,), answers=("transfer-view.v1",)),
     Route(GetBalances, QUERIES, ("gateway", "notifier", "payments"), (WALLET_QUERIES,), answers=("balances-view.v1",)),
