@@ -134,8 +134,8 @@ class BookInMemory:
     """What the ledger must do, in a few lines: the truth that wallet.post_transfers is compared with."""
 
     transfers: dict[str, Transfer] = field(default_factory=dict)
-    # (user, currency) -> available after each version
-    balances: dict[tuple[str, str], list[int]] = field(default_factory=dict)
+    # (user, currency) -> (available, held) after each version
+    balances: dict[tuple[str, str], list[tuple[int, int]]] = field(default_factory=dict)
 
     def post(self, batch: Sequence[Transfer]) -> list[Outcome] | None:
         """The outcomes; None when the batch is refused because somebody lacks the money: then nothing has happened."""
@@ -148,15 +148,26 @@ class BookInMemory:
                 continue
             transfers[transfer.reference] = transfer
             outcomes.append(Outcome.POSTED)
-            for side, sign in ((transfer.source, -1), (transfer.target, 1)):
-                if side.kind is not AccountKind.USER:
-                    continue
-                after = balances.setdefault((side.owner, transfer.money.currency), [])
-                after.append((after[-1] if after else 0) + sign * transfer.money.amount_minor)
-                if after[-1] < 0 and sign < 0 and transfer.kind != "dispute":
+            for owner, (available_change, held_change) in _changes(transfer).items():
+                after = balances.setdefault((owner, transfer.money.currency), [])
+                available, held = after[-1] if after else (0, 0)
+                after.append((available + available_change, held + held_change))
+                if after[-1][0] < 0 and available_change < 0 and transfer.kind != "dispute":
                     return None
         self.transfers, self.balances = transfers, balances
         return outcomes
+
+
+def _changes(transfer: Transfer) -> dict[str, tuple[int, int]]:
+    """What a transfer changes for whom: available and held."""
+    changes: dict[str, tuple[int, int]] = {}
+    for side, change in ((transfer.source, -transfer.money.amount_minor), (transfer.target, transfer.money.amount_minor)):
+        available, held = changes.get(side.owner, (0, 0))
+        if side.kind is AccountKind.USER:
+            changes[side.owner] = (available + change, held)
+        elif side.kind is AccountKind.HELD:
+            changes[side.owner] = (available, held + change)
+    return changes
 
 
 def _facts(transfer: Transfer) -> tuple[object, ...]:
@@ -202,18 +213,25 @@ async def assert_book_is(world: WalletWorld, book: BookInMemory, references: Ite
     assert {row["reference"] for row in rows} == set(book.transfers if references is None else references)
     entries = await world.rows(
         """
-        select account.owner, account.currency, account.available_minor, account.version,
-               array_agg(entry.available_after_minor order by entry.version) as after,
+        select account.owner, account.currency, account.available_minor, account.held_minor, account.version,
+               array_agg(entry.available_after_minor order by entry.version) as available,
+               array_agg(entry.held_after_minor order by entry.version) as held,
                array_agg(entry.version order by entry.version) as versions
         from wallet.accounts as account join wallet.entries as entry using (account_id)
         group by account.account_id
         """
     )
-    assert {(row["owner"], row["currency"]): row["after"] for row in entries} == book.balances
+    assert {(row["owner"], row["currency"]): list(zip(row["available"], row["held"], strict=True)) for row in entries} == book.balances
     for row in entries:
-        assert row["versions"] == list(range(1, len(row["after"]) + 1))
-        assert (row["available_minor"], row["version"]) == (row["after"][-1], len(row["after"]))
+        assert row["versions"] == list(range(1, len(row["versions"]) + 1))
+        assert (row["available_minor"], row["held_minor"], row["version"]) == (row["available"][-1], row["held"][-1], row["versions"][-1])
     events = await world.rows(
-        "select key, array_agg((payload::json ->> 'version')::int order by id) as versions from wallet.outbox group by key"
+        """
+        select array_agg((payload::json ->> 'available_minor')::bigint order by id) as available,
+               array_agg((payload::json ->> 'held_minor')::bigint order by id) as held,
+               array_agg((payload::json ->> 'version')::bigint order by id) as versions
+        from wallet.outbox group by key
+        """
     )
-    assert sorted(event["versions"] for event in events) == sorted(row["versions"] for row in entries)
+    told = sorted((event["versions"], event["available"], event["held"]) for event in events)
+    assert told == sorted((row["versions"], row["available"], row["held"]) for row in entries)
