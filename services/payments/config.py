@@ -2,11 +2,37 @@
 
 from __future__ import annotations
 
-from pydantic import Field, field_validator, model_validator
+from collections.abc import Mapping
+from typing import Annotated, Any, Final
+
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic_settings import NoDecode
 
 from services.payments.domain.fees import FEE_BPS_MAX
 from services.payments.domain.payments import METHODS
+from shared.money import MAX_AMOUNT_MINOR, currency_code
 from shared.settings import SECRET_BYTES_MIN, DatabaseSettings, Listed, ListedOrUnset, refuse_weak
+
+PAYOUT_METHODS: Final = ("mock", "manual")
+NO_PAYOUTS: Final = "none"
+
+
+def _limits(value: Any) -> Any:
+    """`rsd=500000,eur=5000`: currency -> minor units."""
+    if not isinstance(value, str):
+        return value
+    limits: dict[str, int] = {}
+    for part in value.split(","):
+        if not part.strip():
+            continue
+        name, equals, amount = (text.strip() for text in part.partition("="))
+        currency = currency_code(name)
+        if not equals or not amount.isascii() or not amount.isdigit() or len(amount) > 16 or int(amount) > MAX_AMOUNT_MINOR:
+            raise ValueError(f"must name minor units a currency, like rsd=500000,eur=5000; {name[:12]!r} does not")
+        if currency in limits:
+            raise ValueError(f"names {currency} twice")
+        limits[currency] = int(amount)
+    return limits
 
 
 class PaymentsSettings(DatabaseSettings):
@@ -17,6 +43,10 @@ class PaymentsSettings(DatabaseSettings):
     reconcile_after_seconds: float = Field(default=60, gt=0, le=86_400, description="pending longer than this: the provider is asked")
     data_keys: Listed = Field(description="at least 32 bytes each, comma-separated: the first seals personal data, all open it")
     platform_fee_bps: int = Field(default=0, ge=0, le=FEE_BPS_MAX, description="of a session's price, in hundredths of a percent")
+    payout_method: str = Field(default="", description="mock, manual or none; default mock, in production none")
+    withdrawal_auto_approve: Annotated[Mapping[str, int], NoDecode, BeforeValidator(_limits)] = Field(
+        default={}, description="per currency, minor units, per user and day: rsd=500000,eur=5000"
+    )
     session_ttl_seconds: int = Field(default=3600, ge=1, le=30 * 86400)
 
     @field_validator("data_keys")
@@ -43,6 +73,23 @@ class PaymentsSettings(DatabaseSettings):
         if self.production and "mock" in self.enabled:
             raise ValueError("PROVIDERS may not hold mock in production")
         return self
+
+    @model_validator(mode="after")
+    def _payouts(self) -> PaymentsSettings:
+        if self.payout_method == "allsecure":
+            raise ValueError("PAYOUT_METHOD names allsecure, which is not available yet")
+        if self.payout_method not in ("", NO_PAYOUTS, *PAYOUT_METHODS):
+            known = ", ".join((*PAYOUT_METHODS, NO_PAYOUTS))
+            raise ValueError(f"PAYOUT_METHOD names {self.payout_method[:32]!r}; known are {known}")
+        if self.production and self.payout_method == "mock":
+            raise ValueError("PAYOUT_METHOD may not be mock in production")
+        return self
+
+    @property
+    def payouts(self) -> str | None:
+        """How new withdrawals are paid out; None: not at all."""
+        chosen = self.payout_method or (NO_PAYOUTS if self.production else "mock")
+        return None if chosen == NO_PAYOUTS else chosen
 
     @property
     def enabled(self) -> tuple[str, ...]:

@@ -15,27 +15,38 @@ import structlog
 
 from services.payments import consumers
 from services.payments.config import PaymentsSettings
+from services.payments.consumers.audit import audit_questions, login_events
 from services.payments.consumers.deposits import deposit_commands
+from services.payments.consumers.history import history_questions
 from services.payments.consumers.views import payment_questions
+from services.payments.consumers.withdrawals import withdrawal_commands, withdrawal_questions
+from services.payments.domain.facts import Fact, PayoutTold
+from services.payments.handlers.audit import AuditLog
 from services.payments.handlers.deposits import Deposits
+from services.payments.handlers.history import History
 from services.payments.handlers.mock_sessions import MockSessions
 from services.payments.handlers.opening import Opening
-from services.payments.handlers.settlement import Settlement
+from services.payments.handlers.settlement import Follow, Settlement
 from services.payments.handlers.views import Views
+from services.payments.handlers.withdrawal_saga import PURPOSE as DESTINATION
+from services.payments.handlers.withdrawal_saga import WithdrawalSaga
+from services.payments.handlers.withdrawals import Withdrawals
 from services.payments.ledger import Ledger
 from services.payments.mock_book import MockBook
-from services.payments.providers.base import Provider
+from services.payments.providers.base import Payouts, Provider
 from services.payments.providers.mock import MockProvider
+from services.payments.providers.mock_payouts import MockPayouts, MockReturns
 from services.payments.reconciler import Reconciler
 from services.payments.sagas import Saga, SagaRunner
 from services.payments.store.events import PURPOSE as PROVIDER_EVENT
 from services.payments.store.payments import SCHEMA
 from shared import migrations, postgres
 from shared.asyncapi import asyncapi_document
-from shared.contracts.topology import PAYMENTS_COMMANDS, PAYMENTS_QUERIES
+from shared.contracts.payment_events import ProviderEventReceived
+from shared.contracts.topology import PAYMENTS_COMMANDS, PAYMENTS_QUERIES, route_of
 from shared.delivery.broker import BrokerLink
 from shared.delivery.declare import declare_topology
-from shared.delivery.publisher import Publisher
+from shared.delivery.publisher import EnvelopePublisher, Publisher
 from shared.delivery.relay import Relay
 from shared.delivery.requests import Requests
 from shared.delivery.server import make_broker
@@ -75,7 +86,8 @@ async def payments(settings: PaymentsSettings) -> AsyncIterator[None]:
 
         mock: MockProvider | None = None
         providers: dict[str, Provider] = {}
-        if "mock" in settings.enabled:
+        if "mock" in settings.enabled or settings.payouts == MockPayouts.name:
+            # Also for the stand-in's payouts alone: somebody has to read its events.
             mock = MockProvider(MockBook(pool), settings.keys, base_url=settings.base_url, session_ttl_seconds=settings.session_ttl_seconds)
             providers[mock.name] = mock
         # Those without an adapter here count as known methods without credentials.
@@ -93,24 +105,43 @@ async def payments(settings: PaymentsSettings) -> AsyncIterator[None]:
             timedelta(seconds=settings.session_ttl_seconds),
             settings.reconcile_after_seconds,
         )
-        sagas: list[Saga] = []
+        ledger = Ledger(Requests(link, app_id="payments"))
+        payouts: dict[str, Payouts] = {}
+        if settings.payouts == MockPayouts.name:
+            payouts[MockPayouts.name] = MockPayouts(pool)
+        withdrawal_saga = WithdrawalSaga(
+            pool, ledger, payouts, Seal(settings.data_keys, DESTINATION), relay, settings.withdrawal_auto_approve
+        )
+        sagas: list[Saga] = [withdrawal_saga]
         runner = SagaRunner(sagas)
-        ledger = Ledger(Requests(link, app_id="payments"))  # noqa: F841 - for refunds, withdrawals, disputes
-        commands = [deposit_commands(Deposits(opening), MockSessions(pool, mock))]
-        questions = [payment_questions(Views(pool, waiters), health)]
+        withdrawals = Withdrawals(withdrawal_saga, settings.payouts, runner.wake)
+        commands = [
+            deposit_commands(Deposits(opening), MockSessions(pool, mock if "mock" in enabled else None)),
+            withdrawal_commands(withdrawals),
+        ]
+        questions = [payment_questions(Views(pool, waiters), health), withdrawal_questions(withdrawals)]
         consumers.subscribe(broker, PAYMENTS_COMMANDS, publisher, *commands)
         consumers.subscribe(broker, PAYMENTS_QUERIES, publisher, *questions)
-        settlement = Settlement(pool, providers, relay, waiters, Seal(settings.data_keys, PROVIDER_EVENT), on_followed=runner.wake)
+        follow: dict[type[Fact], Follow] = {PayoutTold: withdrawal_saga.follow}
+        settlement = Settlement(pool, providers, relay, waiters, Seal(settings.data_keys, PROVIDER_EVENT), follow, runner.wake)
         provider_events = consumers.provider_events(link, publisher, settlement)
+        logins = login_events(link, publisher, audit)
         reconciler = Reconciler(pool, providers, settlement, after_seconds=settings.reconcile_after_seconds)
         await broker.start()
         stack.push_async_callback(broker.stop)
         await provider_events.start()
         stack.push_async_callback(provider_events.stop)
+        await logins.start()
+        stack.push_async_callback(logins.stop)
         await reconciler.start()
         stack.push_async_callback(reconciler.stop)
         await runner.start()
         stack.push_async_callback(runner.stop)
+        if payouts:
+            events = EnvelopePublisher[ProviderEventReceived](publisher, route_of(ProviderEventReceived))
+            returns = MockReturns(pool, settings.keys, events.submit)
+            await returns.start()
+            stack.push_async_callback(returns.stop)
         http = HttpServer(operations_app(health, asyncapi_document("payments")), listener)
         await http.start()
         stack.push_async_callback(http.stop)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +12,7 @@ import asyncpg
 import orjson
 
 from services.payments.domain.withdrawals import Status, Step, Withdrawal
+from services.payments.store import cursors
 from shared.contracts.payment_commands import Refused
 from shared.money import Money
 from shared.postgres import Connection
@@ -23,14 +22,11 @@ _COLUMNS: Final = """
     outcome, decision, decided_by, decided_at, decision_reason, reference, return_reference, failure_reason, unknown_since, refusal, caller,
     external_id, metadata, correlation_id, created_at, updated_at
 """
+_LIST: Final = "w"
 
 
 class ExternalIdReused(Exception):
     """The caller has a live withdrawal under this external_id."""
-
-
-class MalformedCursor(Exception):
-    """The cursor is not one that this list gave out."""
 
 
 async def insert(tx: Connection, withdrawal: Withdrawal, *, next_in_seconds: float) -> None:
@@ -95,27 +91,35 @@ async def lock(tx: Connection, withdrawal_id: UUID) -> Withdrawal | None:
     return None if row is None else _withdrawal(row)
 
 
-async def lock_newest_unsent(tx: Connection, user_id: str, currency: str, steps: Sequence[Step]) -> Withdrawal | None:
+async def lock_newest(tx: Connection, user_id: str, currency: str, steps: Sequence[Step]) -> Withdrawal | None:
     """The user's newest withdrawal at one of `steps`, locked; one that somebody is moving right now is waited for."""
-    row = await tx.fetchrow(
-        f"""
-        select {_COLUMNS} from payments.withdrawals
-        where user_id = $1 and currency = $2 and step = any($3::text[])
-        order by created_at desc, withdrawal_id desc limit 1 for update
-        """,  # noqa: S608
+    asked = (user_id, currency, list(steps))
+    while True:
+        row = await tx.fetchrow(
+            f"""
+            select {_COLUMNS} from payments.withdrawals
+            where user_id = $1 and currency = $2 and step = any($3::text[])
+            order by created_at desc, withdrawal_id desc limit 1 for update
+            """,  # noqa: S608
+            *asked,
+        )
+        if row is not None:
+            return _withdrawal(row)
+        # One that was waited for and is elsewhere now counts as none, though there may be others behind it.
+        if not await tx.fetchval(
+            "select exists (select from payments.withdrawals where user_id = $1 and currency = $2 and step = any($3::text[]))", *asked
+        ):
+            return None
+
+
+async def find_called_off(db: Connection, user_id: str, currency: str) -> list[Withdrawal]:
+    """Those of the user that will not be paid, and whose hold wallet has not released yet, as far as we know."""
+    rows = await db.fetch(
+        f"select {_COLUMNS} from payments.withdrawals where user_id = $1 and currency = $2 and step = 'releasing'",  # noqa: S608
         user_id,
         currency,
-        list(steps),
     )
-    return None if row is None else _withdrawal(row)
-
-
-async def find_called_off(db: Connection, user_id: str, currency: str) -> list[UUID]:
-    """Those that were called off, and whose hold wallet has not released yet, as far as we know."""
-    rows = await db.fetch(
-        "select withdrawal_id from payments.withdrawals where user_id = $1 and currency = $2 and step = 'releasing'", user_id, currency
-    )
-    return [row["withdrawal_id"] for row in rows]
+    return [_withdrawal(row) for row in rows]
 
 
 async def save(tx: Connection, former: Withdrawal, withdrawal: Withdrawal, *, next_in_seconds: float) -> bool:
@@ -150,10 +154,11 @@ async def save(tx: Connection, former: Withdrawal, withdrawal: Withdrawal, *, ne
 
 
 async def note_unknown(tx: Connection, withdrawal_id: UUID) -> bool:
-    """Remembers since when the payout's outcome is unknown, without touching when it is asked for again; False: known before."""
+    """Remembers since when the payout's outcome is unknown, and asks soon for the first time; False: it was known to be."""
     status = await tx.execute(
         """
-        update payments.withdrawals set unknown_since = clock_timestamp()
+        update payments.withdrawals
+        set unknown_since = clock_timestamp(), attempts = 0, next_at = clock_timestamp() + interval '1 second'
         where withdrawal_id = $1 and step = 'sending' and unknown_since is null
         """,
         withdrawal_id,
@@ -200,8 +205,8 @@ class Filter:
 
 
 async def page(db: Connection, wanted: Filter, limit: int, cursor: str | None) -> tuple[list[Withdrawal], str | None]:
-    """Up to `limit` withdrawals, the newest first, and the next page's cursor; refused requests are none. MalformedCursor."""
-    at, last_id = (None, None) if cursor is None else _decoded(cursor)
+    """Up to `limit` withdrawals, the newest first, and the next page's cursor; refused requests are none. cursors.MalformedCursor."""
+    after = None if cursor is None else cursors.decode(_LIST, cursor)
     rows = await db.fetch(
         f"""
         select {_COLUMNS} from payments.withdrawals
@@ -219,28 +224,14 @@ async def page(db: Connection, wanted: Filter, limit: int, cursor: str | None) -
         wanted.external_id,
         wanted.since,
         wanted.until,
-        at,
-        last_id,
+        None if after is None else after.at,
+        None if after is None else after.last_id,
         limit + 1,
     )
     found = [_withdrawal(row) for row in rows[:limit]]
-    return found, _encoded(found[-1]) if len(rows) > limit else None
-
-
-def _encoded(last: Withdrawal) -> str:
-    return base64.urlsafe_b64encode(f"{last.created_at.isoformat()} {last.withdrawal_id}".encode()).decode().rstrip("=")
-
-
-def _decoded(cursor: str) -> tuple[datetime, UUID]:
-    try:
-        text = base64.b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode("ascii")
-        at, _, last_id = text.partition(" ")
-        moment = datetime.fromisoformat(at)
-        if moment.tzinfo is None:
-            raise MalformedCursor
-        return moment, UUID(last_id)
-    except (ValueError, binascii.Error) as error:
-        raise MalformedCursor from error
+    if len(rows) <= limit:
+        return found, None
+    return found, cursors.encode(_LIST, cursors.Position(found[-1].created_at, found[-1].withdrawal_id))
 
 
 def _withdrawal(row: Any) -> Withdrawal:
