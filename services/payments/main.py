@@ -18,14 +18,21 @@ from services.payments.config import PaymentsSettings
 from services.payments.consumers.audit import audit_questions, login_events
 from services.payments.consumers.deposits import deposit_commands
 from services.payments.consumers.history import history_questions
+from services.payments.consumers.intents import intent_commands, session_questions
 from services.payments.consumers.views import payment_questions
 from services.payments.consumers.withdrawals import withdrawal_commands, withdrawal_questions
 from services.payments.domain.facts import Fact, PayoutTold
+from services.payments.domain.sessions import DEMO
 from services.payments.handlers.audit import AuditLog
+from services.payments.handlers.balance_payments import BalancePayments
+from services.payments.handlers.confirming import Confirming
 from services.payments.handlers.deposits import Deposits
 from services.payments.handlers.history import History
+from services.payments.handlers.inquiry import Inquiry
+from services.payments.handlers.intents import Intents
 from services.payments.handlers.mock_sessions import MockSessions
 from services.payments.handlers.opening import Opening
+from services.payments.handlers.sessions import Sessions
 from services.payments.handlers.settlement import Follow, Settlement
 from services.payments.handlers.views import Views
 from services.payments.handlers.withdrawal_saga import PURPOSE as DESTINATION
@@ -38,6 +45,7 @@ from services.payments.providers.mock import MockProvider
 from services.payments.providers.mock_payouts import MockPayouts, MockReturns
 from services.payments.reconciler import Reconciler
 from services.payments.sagas import Saga, SagaRunner
+from services.payments.store import sessions as session_store
 from services.payments.store.events import PURPOSE as PROVIDER_EVENT
 from services.payments.store.payments import SCHEMA
 from shared import migrations, postgres
@@ -75,6 +83,9 @@ async def payments(settings: PaymentsSettings) -> AsyncIterator[None]:
         pool = await postgres.create_pool(settings.database_url, size=settings.database_pool_size, application_name="purser payments")
         stack.push_async_callback(postgres.close_pool, pool)
         await migrations.require_current(pool, SCHEMA, MIGRATIONS)
+        if not settings.production:
+            async with postgres.transaction(pool) as tx:
+                await session_store.insert_missing(tx, DEMO)
         link = BrokerLink(settings.amqp_url, name=name)
         stack.push_async_callback(link.close)
         await link.start()
@@ -115,18 +126,31 @@ async def payments(settings: PaymentsSettings) -> AsyncIterator[None]:
         sagas: list[Saga] = [withdrawal_saga]
         runner = SagaRunner(sagas)
         withdrawals = Withdrawals(withdrawal_saga, settings.payouts, runner.wake)
+        follow: dict[type[Fact], Follow] = {PayoutTold: withdrawal_saga.follow}
+        settlement = Settlement(pool, providers, relay, waiters, seal, follow, runner.wake)
+        balance_payments = BalancePayments(pool, ledger, settlement)
+        inquiry = Inquiry(providers, settlement, balance_payments)
+        intents = Intents(opening, balance_payments, settings.keys, fee_bps=settings.platform_fee_bps)
+        sessions = Sessions(pool)
         commands = [
+            intent_commands(intents, Confirming(pool, inquiry, mock if "mock" in enabled else None), sessions),
             deposit_commands(Deposits(opening), MockSessions(pool, mock if "mock" in enabled else None)),
             withdrawal_commands(withdrawals),
         ]
-        questions = [payment_questions(Views(pool, waiters), health), withdrawal_questions(withdrawals)]
+        seal = Seal(settings.data_keys, PROVIDER_EVENT)
+        audit = AuditLog(pool)
+        questions = [
+            session_questions(sessions),
+            payment_questions(Views(pool, waiters), health),
+            history_questions(History(pool, seal)),
+            audit_questions(audit),
+            withdrawal_questions(withdrawals),
+        ]
         consumers.subscribe(broker, PAYMENTS_COMMANDS, publisher, *commands)
         consumers.subscribe(broker, PAYMENTS_QUERIES, publisher, *questions)
-        follow: dict[type[Fact], Follow] = {PayoutTold: withdrawal_saga.follow}
-        settlement = Settlement(pool, providers, relay, waiters, Seal(settings.data_keys, PROVIDER_EVENT), follow, runner.wake)
         provider_events = consumers.provider_events(link, publisher, settlement)
         logins = login_events(link, publisher, audit)
-        reconciler = Reconciler(pool, providers, settlement, after_seconds=settings.reconcile_after_seconds)
+        reconciler = Reconciler(pool, inquiry, after_seconds=settings.reconcile_after_seconds)
         await broker.start()
         stack.push_async_callback(broker.stop)
         await provider_events.start()

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from shared.contracts.audit import ListAudit, LoginRecorded
 from shared.contracts.base import Message
+from shared.contracts.history import GetTimeline, ListPayments
 from shared.contracts.intents import CancelPayment, ConfirmPayment, CreateIntent
 from shared.contracts.orders import (
     CreateOrder,
@@ -146,6 +148,7 @@ class Route:
 
 PAYMENTS_COMMANDS: Final = Queue("payments.commands", "payments", "what people ask of payments")
 PAYMENTS_PROVIDER_EVENTS: Final = Queue("payments.provider-events", "payments", "verified webhooks, kept whole", prefetch=200)
+PAYMENTS_AUDIT: Final = Queue("payments.audit", "payments", "logins, for the audit log", prefetch=100)
 # Some questions wait at the answering side until something is settled: those that wait must not keep the others out.
 PAYMENTS_QUERIES: Final = Queue("payments.queries", "payments", "questions about payments", "query", prefetch=1_000, max_length=20_000)
 WALLET_PAYMENT_COMPLETED: Final = Queue("wallet.payment-completed", "wallet", "credits", prefetch=200)
@@ -199,6 +202,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route(PaymentCompleted, EVENTS, ("payments",), (WALLET_PAYMENT_COMPLETED, NOTIFIER_PAYMENTS), bulk=True),
     Route(PaymentUpdated, EVENTS, ("payments",), (NOTIFIER_PAYMENTS,), bulk=True),
     Route(WithdrawalUpdated, EVENTS, ("payments",), (NOTIFIER_PAYMENTS,), bulk=True),
+    Route(LoginRecorded, EVENTS, ("gateway",), (PAYMENTS_AUDIT,), bulk=True),
     Route(MoveFunds, COMMANDS, ("payments",), (WALLET_COMMANDS,), answers=("funds-moved.v1", "refused.v1")),
     Route(ReserveFunds, COMMANDS, ("payments",), (WALLET_COMMANDS,), answers=("funds-reserved.v1", "refused.v1")),
     Route(SettleHold, COMMANDS, ("payments",), (WALLET_COMMANDS,), answers=("hold-settled.v1", "refused.v1")),
@@ -213,6 +217,9 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route(GetOrder, QUERIES, ("gateway",), (PAYMENTS_QUERIES,), answers=("order-view.v1", "refused.v1")),
     Route(GetInterpretation, QUERIES, ("gateway",), (PAYMENTS_QUERIES,), answers=("interpretation.v1", "refused.v1")),
     Route(GetMockSession, QUERIES, ("gateway",), (PAYMENTS_QUERIES,), answers=("mock-session-view.v1", "refused.v1")),
+    Route(ListPayments, QUERIES, ("gateway",), (PAYMENTS_QUERIES,), answers=("payment-list.v1", "refused.v1")),
+    Route(GetTimeline, QUERIES, ("gateway",), (PAYMENTS_QUERIES,), answers=("timeline-view.v1", "refused.v1")),
+    Route(ListAudit, QUERIES, ("gateway",), (PAYMENTS_QUERIES,), answers=("audit-page.v1", "refused.v1")),
     Route(GetPaymentsHealth, QUERIES, ("gateway",), (PAYMENTS_QUERIES,), answers=("health-view.v1",)),
     Route(GetTransfer, QUERIES, ("gateway",), (WALLET_QUERIES,), answers=("transfer-view.v1",)),
     Route(GetBalances, QUERIES, ("gateway", "notifier", "payments"), (WALLET_QUERIES,), answers=("balances-view.v1",)),

@@ -52,3 +52,16 @@ def payment_not_found(request_id: str) -> Refused:
 
 def insufficient_funds(request_id: str) -> Refused:
     return Refused(code="insufficient_funds", detail="The balance does not cover the amount; nothing was moved.", request_id=request_id)
+
+
+def invalid_cursor(request_id: str) -> Refused:
+    problem = FieldProblem(loc=("query", "cursor"), msg="not a cursor of this list")
+    return Refused(code="invalid_cursor", detail="The cursor is not one of this list.", errors=(problem,), request_id=request_id)
+
+
+def order_not_found(request_id: str) -> Refused:
+    return Refused(code="order_not_found", detail="There is no such order.", request_id=request_id)
+
+
+def already_paid(request_id: str) -> Refused:
+    return Refused(code="already_paid", detail="It is paid already.", request_id=request_id)
