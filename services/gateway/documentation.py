@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from fastapi import FastAPI
@@ -15,6 +15,7 @@ from services.gateway.answers import Answer, ProblemAnswer
 from services.gateway.auth import COOKIE, CSRF_HEADER
 from services.gateway.fields import RequestBody
 from services.gateway.problems import CODES, PROBLEM_TYPE, problem_object
+from services.gateway.schemas import complete_bodies, without_null
 from shared.contracts.payment_commands import FieldProblem
 
 Shape = type[BaseModel] | tuple[type[BaseModel], ...] | None
@@ -111,6 +112,9 @@ def _document(app: FastAPI, public_url: str, more_paths: Mapping[str, Any]) -> d
     _, definitions = models_json_schema([(model, "validation") for model in models], ref_template=_REF)
     components = document.setdefault("components", {})
     components["schemas"] = dict(sorted({**components.get("schemas", {}), **definitions["$defs"]}.items()))
+    complete_bodies([model.__name__ for model in RequestBody.__subclasses__()], components["schemas"])
+    for told in _operations(document):
+        told["parameters"] = [without_null(parameter) for parameter in told.get("parameters", ())]
     components["securitySchemes"] = {
         "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "Decides alone: cookies are then ignored."},
         "cookie": {"type": "apiKey", "in": "cookie", "name": COOKIE},
@@ -118,6 +122,11 @@ def _document(app: FastAPI, public_url: str, more_paths: Mapping[str, Any]) -> d
     }
     document["servers"] = [{"url": public_url}]
     return document
+
+
+def _operations(document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    for methods in document["paths"].values():
+        yield from methods.values()
 
 
 _IDEMPOTENCY_KEY: Final = {
@@ -140,7 +149,7 @@ def _answers(answers: Mapping[int, tuple[Shape, str]], media_type: str, idempote
         elif model is not None:
             told[status]["content"] = {media_type: {"schema": _ref(model)}}
         elif status != 204:
-            told[status]["content"] = {media_type: {"schema": {"type": "string"}}}
+            told[status]["content"] = {media_type: {"schema": {"type": "object" if media_type == "application/json" else "string"}}}
     return told
 
 

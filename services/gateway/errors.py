@@ -10,8 +10,9 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match
 
-from services.gateway.edge import request_id_of
+from services.gateway.edge import METHODS, request_id_of
 from services.gateway.problems import Problem, RefusedByDecision, field_problem, problem_response, refused_response
 from shared.contracts.payment_commands import FieldProblem
 
@@ -63,7 +64,17 @@ async def _http(request: Request, error: Exception) -> Response:
     detail = (
         f"{request.method} is not allowed here" if code == "method_not_allowed" else "no such path" if code == "not_found" else "refused"
     )
-    return problem_response(Problem(code, detail, headers=raised.headers), request_id_of(request.scope))
+    headers = {"Allow": _allowed(request)} if code == "method_not_allowed" else raised.headers
+    return problem_response(Problem(code, detail, headers=headers), request_id_of(request.scope))
+
+
+def _allowed(request: Request) -> str:
+    """The methods that some route takes at this path; the framework names those of the first route that has it."""
+
+    def taken(method: str) -> bool:
+        return any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in request.app.routes)
+
+    return ", ".join(method for method in METHODS if taken(method))
 
 
 async def _unhandled(request: Request, _: Exception) -> Response:

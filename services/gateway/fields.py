@@ -70,7 +70,11 @@ DecimalText = Annotated[
     BeforeValidator(_decimal_text),
     WithJsonSchema(
         {
-            "anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "string", "pattern": r"^[0-9]{1,31}(\.[0-9]{1,31})?$"}],
+            # Between these bounds no writer of JSON uses an exponent.
+            "anyOf": [
+                {"type": "number", "minimum": 0.001, "maximum": 10**15},
+                {"type": "string", "pattern": r"^(?=.*[1-9])[0-9]{1,31}(\.[0-9]{1,31})?$"},
+            ],
             "description": "Major units, as a JSON number or a decimal string, without exponent; a whole number of the currency's minor "
             "units, above 0, at most 10^15 minor units; never rounded.",
             "examples": [2000, "2000.50"],
@@ -112,7 +116,14 @@ Locale = Annotated[
     str,
     StringConstraints(pattern=r"^[A-Za-z]{2}(-[A-Za-z0-9]{2,8})?$"),
     AfterValidator(_locale),
-    WithJsonSchema({"type": "string", "description": "Language of the pages that follow: en, ru or sr.", "examples": ["ru"]}),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": "^([Ee][Nn]|[Rr][Uu]|[Ss][Rr])(-[A-Za-z0-9]{2,8})?$",
+            "description": "Language of the pages that follow: en, ru or sr.",
+            "examples": ["ru"],
+        }
+    ),
 ]
 Time = Annotated[AwareDatetime, BeforeValidator(_rfc3339), AfterValidator(_utc), Field(examples=["2026-01-31T12:00:00Z"])]
 OpaqueId = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,100}$")]
