@@ -19,6 +19,7 @@ from services.payments.consumers.audit import audit_questions, login_events
 from services.payments.consumers.deposits import deposit_commands
 from services.payments.consumers.history import history_questions
 from services.payments.consumers.intents import intent_commands, session_questions
+from services.payments.consumers.orders import order_commands, order_questions
 from services.payments.consumers.views import payment_questions
 from services.payments.consumers.withdrawals import withdrawal_commands, withdrawal_questions
 from services.payments.domain.facts import Fact, PayoutTold
@@ -27,11 +28,15 @@ from services.payments.handlers.audit import AuditLog
 from services.payments.handlers.balance_payments import BalancePayments
 from services.payments.handlers.confirming import Confirming
 from services.payments.handlers.deposits import Deposits
+from services.payments.handlers.fulfilment import Fulfilments
 from services.payments.handlers.history import History
 from services.payments.handlers.inquiry import Inquiry
 from services.payments.handlers.intents import Intents
+from services.payments.handlers.mock_page import MockPage
 from services.payments.handlers.mock_sessions import MockSessions
 from services.payments.handlers.opening import Opening
+from services.payments.handlers.order_views import OrderViews
+from services.payments.handlers.orders import Orders
 from services.payments.handlers.sessions import Sessions
 from services.payments.handlers.settlement import Follow, Settlement
 from services.payments.handlers.views import Views
@@ -40,6 +45,7 @@ from services.payments.handlers.withdrawal_saga import WithdrawalSaga
 from services.payments.handlers.withdrawals import Withdrawals
 from services.payments.ledger import Ledger
 from services.payments.mock_book import MockBook
+from services.payments.products import ProductsError, load_products
 from services.payments.providers.base import Payouts, Provider
 from services.payments.providers.mock import MockProvider
 from services.payments.providers.mock_payouts import MockPayouts, MockReturns
@@ -47,6 +53,7 @@ from services.payments.reconciler import Reconciler
 from services.payments.sagas import Saga, SagaRunner
 from services.payments.store import sessions as session_store
 from services.payments.store.events import PURPOSE as PROVIDER_EVENT
+from services.payments.store.orders import Seals
 from services.payments.store.payments import SCHEMA
 from shared import migrations, postgres
 from shared.asyncapi import asyncapi_document
@@ -77,6 +84,7 @@ WAITERS_MAX: Final = PAYMENTS_QUERIES.prefetch * 3 // 4
 @asynccontextmanager
 async def payments(settings: PaymentsSettings) -> AsyncIterator[None]:
     """Everything of payments, started in the order of its needs and stopped in the reverse: intake first, the connections last."""
+    products = load_products(settings.products_file)
     listener = listen(settings.bind_host, settings.payments_port, "PAYMENTS_PORT")
     name = f"payments {socket.gethostname()}:{os.getpid()}"
     async with AsyncExitStack() as stack:
@@ -123,23 +131,30 @@ async def payments(settings: PaymentsSettings) -> AsyncIterator[None]:
         withdrawal_saga = WithdrawalSaga(
             pool, ledger, payouts, Seal(settings.data_keys, DESTINATION), relay, settings.withdrawal_auto_approve
         )
-        sagas: list[Saga] = [withdrawal_saga]
+        seals = Seals.of(settings.data_keys)
+        fulfilments = Fulfilments(pool, products, seals, waiters)
+        await fulfilments.try_failed_again()
+        sagas: list[Saga] = [withdrawal_saga, fulfilments]
         runner = SagaRunner(sagas)
         withdrawals = Withdrawals(withdrawal_saga, settings.payouts, runner.wake)
+        seal = Seal(settings.data_keys, PROVIDER_EVENT)
         follow: dict[type[Fact], Follow] = {PayoutTold: withdrawal_saga.follow}
         settlement = Settlement(pool, providers, relay, waiters, seal, follow, runner.wake)
         balance_payments = BalancePayments(pool, ledger, settlement)
         inquiry = Inquiry(providers, settlement, balance_payments)
         intents = Intents(opening, balance_payments, settings.keys, fee_bps=settings.platform_fee_bps)
         sessions = Sessions(pool)
+        orders = Orders(opening, settlement, products, seals)
+        mock_page = MockPage(pool, mock if "mock" in enabled else None, MockBook(pool), settlement, waiters)
         commands = [
+            order_commands(orders, mock_page),
             intent_commands(intents, Confirming(pool, inquiry, mock if "mock" in enabled else None), sessions),
             deposit_commands(Deposits(opening), MockSessions(pool, mock if "mock" in enabled else None)),
             withdrawal_commands(withdrawals),
         ]
-        seal = Seal(settings.data_keys, PROVIDER_EVENT)
         audit = AuditLog(pool)
         questions = [
+            order_questions(OrderViews(pool, seals, waiters), mock_page),
             session_questions(sessions),
             payment_questions(Views(pool, waiters), health),
             history_questions(History(pool, seal)),
@@ -175,7 +190,10 @@ async def payments(settings: PaymentsSettings) -> AsyncIterator[None]:
 def main() -> None:
     settings = load(PaymentsSettings)
     configure_logging("payments", settings.log_level)
-    run(lambda: payments(settings))
+    try:
+        run(lambda: payments(settings))
+    except ProductsError as error:
+        raise SystemExit(f"cannot start: {error}") from error
 
 
 if __name__ == "__main__":

@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from typing import Final
 
 import structlog
-from prometheus_client import Counter
 
-from services.payments.domain.payments import Payment, Status
-from services.payments.handlers.settlement import Settlement
-from services.payments.providers.base import Open, Provider
+from services.payments.domain.payments import Payment
+from services.payments.handlers.inquiry import Inquiry
 from services.payments.store import payments as store
-from shared.contracts.base import utc_now
 from shared.postgres import Pool, is_outage, transaction
 
 log = structlog.get_logger(__name__)
-
-ASKED = Counter("purser_reconciler_asked_total", "Payments whose provider was asked", ["provider"])
 
 _BATCH: Final = 50
 _AT_ONCE: Final = 5
@@ -28,10 +22,9 @@ _PAUSE_MAX_SECONDS: Final = 5.0
 class Reconciler:
     """`after_seconds` (RECONCILE_AFTER_SECONDS): how long a payment may be pending before its provider is asked."""
 
-    def __init__(self, pool: Pool, providers: Mapping[str, Provider], settlement: Settlement, *, after_seconds: float) -> None:
+    def __init__(self, pool: Pool, inquiry: Inquiry, *, after_seconds: float) -> None:
         self._pool = pool
-        self._providers = providers
-        self._settlement = settlement
+        self._inquiry = inquiry
         self._after_seconds = after_seconds
         self._pause_seconds = min(after_seconds / 2, _PAUSE_MAX_SECONDS)
         self._task: asyncio.Task[None] | None = None
@@ -52,17 +45,8 @@ class Reconciler:
         gate = asyncio.Semaphore(_AT_ONCE)
 
         async def ask(payment: Payment) -> None:
-            provider = self._providers.get(payment.provider)
-            if provider is None:
-                return
             async with gate:
-                ASKED.labels(payment.provider).inc()
-                told = await provider.find(payment)
-                if isinstance(told, Open) and payment.told_at(utc_now()) == Status.EXPIRED:
-                    # Over on our side: ended there too before we say so, or somebody could still pay it.
-                    await self._settlement.settle_ended(await provider.cancel(payment), payment, expired=True)
-                else:
-                    await self._settlement.settle_told(told, payment)
+                await self._inquiry.bring_up_to_date(payment)
 
         for result in await asyncio.gather(*(ask(payment) for payment in due), return_exceptions=True):
             if isinstance(result, Exception):

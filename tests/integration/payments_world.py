@@ -13,19 +13,26 @@ from uuid import UUID
 import asyncpg
 
 from deploy.prepare import SERVICES, database_urls, make_roles
+from services.payments.handlers.balance_payments import BalancePayments, Moves
+from services.payments.handlers.confirming import Confirming
 from services.payments.handlers.deposits import Deposits
+from services.payments.handlers.inquiry import Inquiry
+from services.payments.handlers.intents import Intents
 from services.payments.handlers.mock_sessions import MockSessions
 from services.payments.handlers.opening import Opening
+from services.payments.handlers.sessions import Sessions
 from services.payments.handlers.settlement import Settlement
 from services.payments.handlers.views import Views
+from services.payments.ledger import Silent
 from services.payments.mock_book import MockBook
 from services.payments.providers.mock import MockProvider
 from services.payments.reconciler import Reconciler
 from services.payments.store.events import PURPOSE as PROVIDER_EVENT
 from shared import postgres
 from shared.contracts.base import new_id, utc_now
-from shared.contracts.payment_commands import CompleteMockSession, CreateDeposit, DepositCreated, Idempotency, MockSessionDecided
+from shared.contracts.payment_commands import CompleteMockSession, CreateDeposit, DepositCreated, Idempotency, MockSessionDecided, Refused
 from shared.contracts.payment_events import ProviderEventReceived
+from shared.contracts.wallet_commands import FundsMoved, MoveFunds
 from shared.keys import Keys
 from shared.migrations import migrate
 from shared.postgres import Pool
@@ -47,6 +54,13 @@ class QuietRelay:
         self.woken += 1
 
 
+class SilentLedger:
+    """A wallet that never answers."""
+
+    async def move(self, command: MoveFunds) -> FundsMoved | Refused:
+        raise Silent(command.TYPE)
+
+
 @dataclass
 class PaymentsWorld:
     pool: Pool
@@ -56,6 +70,9 @@ class PaymentsWorld:
     reconciler: Reconciler
     views: Views
     mock: MockProvider
+    intents: Intents
+    confirming: Confirming
+    sessions: Sessions
 
     async def rows(self, query: str, *arguments: Any) -> list[dict[str, Any]]:
         async with postgres.connection(self.pool) as db:
@@ -74,7 +91,13 @@ class PaymentsWorld:
 
 @asynccontextmanager
 async def payments_world(
-    database_url: str, *, enabled: tuple[str, ...] = ("mock",), production: bool = False, session_ttl_seconds: int = 3600
+    database_url: str,
+    *,
+    enabled: tuple[str, ...] = ("mock",),
+    production: bool = False,
+    session_ttl_seconds: int = 3600,
+    ledger: Moves | None = None,
+    fee_bps: int = 0,
 ) -> AsyncIterator[PaymentsWorld]:
     admin = await asyncpg.connect(database_url)
     try:
@@ -90,14 +113,18 @@ async def payments_world(
         waiters: Waiters[UUID] = Waiters()
         relay: Any = QuietRelay()
         settlement = Settlement(pool, providers, relay, waiters, Seal((DATA_KEY,), PROVIDER_EVENT))
+        opening = Opening(pool, providers, enabled, production, timedelta(seconds=session_ttl_seconds), reconcile_after_seconds=0.001)
+        balance_payments = BalancePayments(pool, ledger or SilentLedger(), settlement)
+        inquiry = Inquiry(providers, settlement, balance_payments)
         yield PaymentsWorld(
             pool=pool,
-            deposits=Deposits(
-                Opening(pool, providers, enabled, production, timedelta(seconds=session_ttl_seconds), reconcile_after_seconds=0.001)
-            ),
+            deposits=Deposits(opening),
             mock_sessions=MockSessions(pool, mock),
             settlement=settlement,
-            reconciler=Reconciler(pool, providers, settlement, after_seconds=0.001),
+            reconciler=Reconciler(pool, inquiry, after_seconds=0.001),
+            intents=Intents(opening, balance_payments, Keys((SECRET,)), fee_bps=fee_bps),
+            confirming=Confirming(pool, inquiry, mock),
+            sessions=Sessions(pool),
             views=Views(pool, waiters),
             mock=mock,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.payments.domain.payments import Payment, Status
+from services.payments.domain.payments import PAID_FROM_BALANCE, Payment, Status
 from shared.contracts.base import utc_now
 from shared.contracts.payment_events import PaymentCompleted, PaymentUpdated
 
@@ -46,8 +46,9 @@ def updated(payment: Payment, correlation_id: str) -> PaymentUpdated:
 
 def moved(payment: Payment, correlation_id: str) -> tuple[str, PaymentCompleted | PaymentUpdated]:
     """The outbox's key and event of a payment that settling has moved."""
-    event = completed(payment, correlation_id) if payment.status is Status.COMPLETED else updated(payment, correlation_id)
-    return outbox_key(payment), event
+    # What was paid from the balance, wallet has moved already: it is told to pages only.
+    credits = payment.status is Status.COMPLETED and payment.provider != PAID_FROM_BALANCE
+    return outbox_key(payment), completed(payment, correlation_id) if credits else updated(payment, correlation_id)
 
 
 def outbox_key(payment: Payment) -> str:

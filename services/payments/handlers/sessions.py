@@ -1,0 +1,72 @@
+"""Coaching sessions: written by their mentors, read by everybody who is signed in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from services.payments.domain.sessions import CoachingSession, Kept
+from services.payments.handlers.once import Once, check_deadline
+from services.payments.store import audit
+from services.payments.store import sessions as store
+from shared.contracts.payment_commands import CommandReply, Refused
+from shared.contracts.sessions import GetSession, PutSession, SessionSaved, SessionView
+from shared.money import Money
+from shared.postgres import Connection, Pool, connection
+
+SessionReply = CommandReply[SessionSaved]
+
+
+@dataclass(frozen=True, slots=True)
+class Sessions:
+    pool: Pool
+
+    async def put(self, command: PutSession) -> SessionReply:
+        """The session as it is afterwards; the same again is the same."""
+        once: Once[SessionSaved] = Once(self.pool, SessionReply)
+        price = Money(command.price_minor, command.currency)
+        session = CoachingSession(command.session_id, command.mentor_id, price, command.title)
+
+        async def work(tx: Connection, _: UUID | None) -> SessionReply:
+            check_deadline(command)
+            kept = await store.put(tx, session)
+            if kept is None:
+                return once.reply(_mentor_fixed(command.correlation_id))
+            if command.user_id != session.mentor_id:
+                await audit.write_down(
+                    tx,
+                    actor=f"user:{command.user_id}",
+                    action="session.put",
+                    resource=f"session:{session.session_id}",
+                    request_id=command.correlation_id,
+                    price_minor=price.amount_minor,
+                    currency=price.currency,
+                    mentor_id=session.mentor_id,
+                )
+            return once.reply(SessionSaved(created=kept.created, session=_view(kept)))
+
+        return await once.begin(command, work)
+
+    async def get(self, query: GetSession) -> SessionView | Refused:
+        async with connection(self.pool) as db:
+            kept = await store.find(db, query.session_id)
+        if kept is None:
+            return Refused(code="session_not_found", detail="There is no such session.", request_id=query.correlation_id)
+        return _view(kept)
+
+
+def _view(kept: Kept) -> SessionView:
+    session = kept.session
+    return SessionView(
+        session_id=session.session_id,
+        mentor_id=session.mentor_id,
+        price_minor=session.price.amount_minor,
+        currency=session.price.currency,
+        title=session.title,
+        created_at=kept.created_at,
+        updated_at=kept.updated_at,
+    )
+
+
+def _mentor_fixed(request_id: str) -> Refused:
+    return Refused(code="session_mentor_fixed", detail="The session is another mentor's, and stays theirs.", request_id=request_id)
