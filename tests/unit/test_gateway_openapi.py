@@ -20,6 +20,14 @@ from shared.delivery.broker import BrokerLink
 from shared.delivery.publisher import EnvelopePublisher, Publisher
 from tests.unit.test_gateway_settings import DEVELOPMENT
 
+WITHDRAWALS = {
+    "POST /api/v1/balance/withdraw",
+    *(
+        f"POST /api/v1/withdrawals/{{withdrawal_id}}/{decision}"
+        for decision in ("approve", "cancel", "reject", "mark-paid", "mark-failed", "mark-returned", "resolve")
+    ),
+}
+
 
 @pytest.fixture(scope="module")
 async def app() -> FastAPI:
@@ -54,6 +62,10 @@ def test_every_promised_route_is_there(document: dict[str, Any]) -> None:
         "POST /api/v1/balance/deposit",
         "POST /api/v1/balance/mock/complete",
         "GET /api/v1/payments/{payment_id}",
+        "GET /api/v1/balance/withdrawals",
+        "GET /api/v1/withdrawals",
+        "GET /api/v1/withdrawals/{withdrawal_id}",
+        *WITHDRAWALS,
         "POST /api/v1/stream/ticket",
         "POST /api/v1/webhooks/{provider}",
         "GET /health/live",
@@ -126,7 +138,7 @@ def test_no_page_is_longer_than_a_hundred(document: dict[str, Any]) -> None:
 
 def test_posts_that_make_or_move_money_take_the_key(document: dict[str, Any]) -> None:
     keyed = {name for name, operation in operations(document) if "Idempotency-Key" in repr(operation.get("parameters"))}
-    assert keyed == {"POST /api/v1/balance/deposit", "POST /api/v1/balance/mock/complete"}
+    assert keyed == {"POST /api/v1/balance/deposit", "POST /api/v1/balance/mock/complete", *WITHDRAWALS}
     for name, operation in operations(document):
         if name in keyed:
             assert {"202", "409", "422"} <= set(operation["responses"])

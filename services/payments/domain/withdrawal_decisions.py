@@ -117,7 +117,7 @@ def mark_returned(withdrawal: Withdrawal, actor: Actor, reference: str, now: dat
     return Against("withdrawal_not_paid", f"The withdrawal is {withdrawal.status}: nothing was paid that could come back.")
 
 
-def resolve_paid(withdrawal: Withdrawal, actor: Actor, reference: str, *, unknown_before: datetime, now: datetime) -> Verdict:
+def resolve_paid(withdrawal: Withdrawal, actor: Actor, reference: str | None, *, unknown_before: datetime, now: datetime) -> Verdict:
     """An operator has found out that a payout was made whose outcome has been unknown since before `unknown_before`."""
     return _not_overdue(withdrawal, actor, unknown_before) or _told_paid(withdrawal, reference, now)
 
@@ -155,7 +155,7 @@ def _told_returned(withdrawal: Withdrawal, fact: PayoutTold, now: datetime) -> V
     return Against("payout_of_another_state", f"The withdrawal is {withdrawal.status}.")
 
 
-def _told_paid(withdrawal: Withdrawal, reference: str, now: datetime) -> Verdict:
+def _told_paid(withdrawal: Withdrawal, reference: str | None, now: datetime) -> Verdict:
     by_hand = withdrawal.payout_method == MANUAL and withdrawal.step is Step.APPROVED
     if withdrawal.step is Step.SENDING or by_hand:
         return Moved(paid_out(withdrawal, reference, now))

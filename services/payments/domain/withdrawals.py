@@ -133,7 +133,7 @@ def sending(withdrawal: Withdrawal, now: datetime) -> Withdrawal:
     return replace(withdrawal, status=Status.SENDING, step=Step.SENDING, updated_at=now)
 
 
-def paid_out(withdrawal: Withdrawal, reference: str, now: datetime) -> Withdrawal:
+def paid_out(withdrawal: Withdrawal, reference: str | None, now: datetime) -> Withdrawal:
     return replace(
         withdrawal, status=Status.SENDING, step=Step.SETTLING, outcome=Status.PAID, reference=reference, unknown_since=None, updated_at=now
     )

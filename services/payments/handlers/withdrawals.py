@@ -215,9 +215,9 @@ def _verdict(withdrawal: Withdrawal, actor: Actor, command: DecideWithdrawal) ->
         case "mark_returned":
             return decisions.mark_returned(withdrawal, actor, reference, now)
         case "resolve_paid":
-            return decisions.resolve_paid(withdrawal, actor, reference, unknown_before=now - OVERDUE, now=now)
+            return decisions.resolve_paid(withdrawal, actor, command.reference, unknown_before=now - OVERDUE, now=now)
         case "resolve_failed":
-            return decisions.resolve_failed(withdrawal, actor, reason, unknown_before=now - OVERDUE, now=now)
+            return decisions.resolve_failed(withdrawal, actor, reason or "it could not be paid out", unknown_before=now - OVERDUE, now=now)
 
 
 async def _write_audit(tx: Connection, withdrawal: Withdrawal, actor: Actor, command: DecideWithdrawal) -> None:
