@@ -40,6 +40,7 @@ class PaymentView(Reply):
     amount_minor: int
     currency: Currency
     refunded_amount_minor: int = 0
+    dispute_status: str | None = Field(default=None, description="open, won or lost, once it was disputed")
     credit_reference: str | None = Field(description="wallet's reference of the credit, once completed")
     payment_url: str | None
     description: str = ""

@@ -9,6 +9,7 @@ from shared.contracts.audit import ListAudit, LoginRecorded
 from shared.contracts.base import Message
 from shared.contracts.history import GetTimeline, ListPayments
 from shared.contracts.intents import CancelPayment, ConfirmPayment, CreateIntent
+from shared.contracts.mock_controls import TellMockDispute, TellMockPayment
 from shared.contracts.orders import (
     CreateOrder,
     CreateOrderPayment,
@@ -33,6 +34,8 @@ from shared.contracts.queries import (
 )
 from shared.contracts.refunds import GetRefund, ListRefunds, RefundPayment
 from shared.contracts.sessions import GetSession, PutSession
+from shared.contracts.suspense import DecideSuspenseItem, GetSuspenseItem, ListSuspenseItems
+from shared.contracts.transfers import GetUserTransfer, MakeTransfer
 from shared.contracts.wallet_commands import MoveFunds, ReleaseHold, ReserveFunds, SettleHold
 from shared.contracts.wallet_events import BalanceChanged
 from shared.contracts.withdrawals import CreateWithdrawal, DecideWithdrawal, GetWithdrawal, ListWithdrawals
@@ -198,6 +201,16 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route(CreateOrderPayment, COMMANDS, ("gateway",), (PAYMENTS_COMMANDS,), answers=("order-created.v1", "refused.v1")),
     Route(MarkOrderPaid, COMMANDS, ("gateway",), (PAYMENTS_COMMANDS,), answers=("order-marked-paid.v1", "refused.v1")),
     Route(EndMockSession, COMMANDS, ("gateway",), (PAYMENTS_COMMANDS,), answers=("mock-session-ended.v1", "refused.v1")),
+    Route(
+        DecideSuspenseItem,
+        COMMANDS,
+        ("gateway",),
+        (PAYMENTS_COMMANDS,),
+        answers=("suspense-item-view.v1", "refused.v1", "in-progress.v1"),
+    ),
+    Route(MakeTransfer, COMMANDS, ("gateway",), (PAYMENTS_COMMANDS,), answers=("user-transfer-view.v1", "refused.v1", "in-progress.v1")),
+    Route(TellMockPayment, COMMANDS, ("gateway",), (PAYMENTS_COMMANDS,), answers=("mock-event-scheduled.v1", "refused.v1")),
+    Route(TellMockDispute, COMMANDS, ("gateway",), (PAYMENTS_COMMANDS,), answers=("mock-event-scheduled.v1", "refused.v1")),
     Route(ProviderEventReceived, WEBHOOKS, ("gateway", "payments"), (PAYMENTS_PROVIDER_EVENTS,), bulk=True),
     Route(PaymentCompleted, EVENTS, ("payments",), (WALLET_PAYMENT_COMPLETED, NOTIFIER_PAYMENTS), bulk=True),
     Route(PaymentUpdated, EVENTS, ("payments",), (NOTIFIER_PAYMENTS,), bulk=True),
@@ -220,8 +233,11 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route(ListPayments, QUERIES, ("gateway",), (PAYMENTS_QUERIES,), answers=("payment-list.v1", "refused.v1")),
     Route(GetTimeline, QUERIES, ("gateway",), (PAYMENTS_QUERIES,), answers=("timeline-view.v1", "refused.v1")),
     Route(ListAudit, QUERIES, ("gateway",), (PAYMENTS_QUERIES,), answers=("audit-page.v1", "refused.v1")),
+    Route(GetSuspenseItem, QUERIES, ("gateway",), (PAYMENTS_QUERIES,), answers=("suspense-item-view.v1", "refused.v1")),
+    Route(ListSuspenseItems, QUERIES, ("gateway",), (PAYMENTS_QUERIES,), answers=("suspense-page.v1", "refused.v1")),
+    Route(GetUserTransfer, QUERIES, ("gateway",), (PAYMENTS_QUERIES,), answers=("user-transfer-view.v1", "refused.v1")),
     Route(GetPaymentsHealth, QUERIES, ("gateway",), (PAYMENTS_QUERIES,), answers=("health-view.v1",)),
-    Route(GetTransfer, QUERIES, ("gateway",), (WALLET_QUERIES,), answers=("transfer-view.v1",)),
+    Route(GetTransfer, QUERIES, ("gateway", "payments"), (WALLET_QUERIES,), answers=("transfer-view.v1",)),
     Route(GetBalances, QUERIES, ("gateway", "notifier", "payments"), (WALLET_QUERIES,), answers=("balances-view.v1",)),
     Route(ListTransactions, QUERIES, ("gateway",), (WALLET_QUERIES,), answers=("transaction-page.v1", "refused.v1")),
     Route(ListTransfers, QUERIES, ("gateway",), (WALLET_QUERIES,), answers=("transfers-view.v1",)),

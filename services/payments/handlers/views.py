@@ -57,6 +57,7 @@ def _view(payment: Payment) -> PaymentView:
         payment_url=payment.payment_url,
         description=payment.description,
         refunded_amount_minor=payment.refunded_minor,
+        dispute_status=payment.dispute_status,
         external_id=payment.external_id,
         metadata=dict(payment.metadata),
         problem=payment.refusal,
