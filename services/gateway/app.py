@@ -8,7 +8,18 @@ from fastapi import FastAPI
 
 from services.gateway import documentation, errors
 from services.gateway.answers import WebhookAnswer
-from services.gateway.api import balance, deposits, identity, operations, payments, stream, withdrawal_decisions, withdrawals
+from services.gateway.api import (
+    audit,
+    balance,
+    deposits,
+    history,
+    identity,
+    operations,
+    payments,
+    stream,
+    withdrawal_decisions,
+    withdrawals,
+)
 from services.gateway.docs import docs_router
 from services.gateway.documentation import operation
 from services.gateway.edge import WEBHOOKS_PATH, Edge
@@ -32,7 +43,7 @@ def create_app(parts: Parts) -> Edge:
     # A path with one slash more or less is another path: a redirect would lose the body of a POST.
     app = FastAPI(title="Purser", version=VERSION, description=_ABOUT, docs_url=None, redoc_url=None, redirect_slashes=False)
     app.state.parts = parts
-    for resource in (identity, balance, deposits, payments, withdrawals, withdrawal_decisions, stream, operations):
+    for resource in (identity, balance, deposits, history, payments, withdrawals, withdrawal_decisions, stream, audit, operations):
         app.include_router(resource.router)
     app.include_router(docs_router())
     errors.install(app)

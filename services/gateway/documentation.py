@@ -80,6 +80,14 @@ def operation(
     }
 
 
+def bare_list(told: dict[str, Any], item: type[BaseModel], headers: Mapping[str, str]) -> dict[str, Any]:
+    """The operation with a bare JSON array of `item` for its 200, and these headers beside it."""
+    answer = told["responses"][200]
+    answer["headers"] |= _headers(headers)
+    answer["content"] = {"application/json": {"schema": {"type": "array", "items": _ref(item)}}}
+    return told
+
+
 def problem_responses(codes: Sequence[str]) -> dict[int | str, dict[str, Any]]:
     """Each status of `codes` with an example a code."""
     by_status: dict[int | str, dict[str, Any]] = {}

@@ -75,7 +75,7 @@ class Edge:
             allow_credentials=True,
             allow_methods=METHODS,
             allow_headers=["*"],
-            expose_headers=["X-Request-ID", "Location", "Retry-After", "Idempotent-Replayed"],
+            expose_headers=["X-Request-ID", "Location", "Retry-After", "Idempotent-Replayed", "Link", "X-Next-Cursor"],
             max_age=_PREFLIGHT_SECONDS,
         )
         self._webhooks = webhooks

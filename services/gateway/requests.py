@@ -11,7 +11,7 @@ from pydantic import Field, TypeAdapter
 from services.gateway.problems import Problem, RefusedByDecision
 from shared.contracts.base import Message
 from shared.contracts.payment_commands import CommandReply, DepositCreated, MockSessionDecided, Refused
-from shared.contracts.queries import BalancesView, HealthView, PaymentView, TransactionPage, TransferView
+from shared.contracts.queries import BalancesView, HealthView, PaymentView, TransactionPage, TransfersView, TransferView
 from shared.delivery.errors import BrokerUnavailable, Busy, NoAnswer, Unroutable
 from shared.delivery.requests import Requests
 
@@ -23,6 +23,7 @@ DEPOSIT: Final[TypeAdapter[CommandReply[DepositCreated]]] = TypeAdapter(CommandR
 MOCK_SESSION: Final[TypeAdapter[CommandReply[MockSessionDecided]]] = TypeAdapter(CommandReply[MockSessionDecided])
 PAYMENT: Final[TypeAdapter[PaymentView | Refused]] = TypeAdapter(Annotated[PaymentView | Refused, Field(discriminator="type")])
 TRANSFER: Final[TypeAdapter[TransferView]] = TypeAdapter(TransferView)
+TRANSFERS: Final[TypeAdapter[TransfersView]] = TypeAdapter(TransfersView)
 BALANCES: Final[TypeAdapter[BalancesView]] = TypeAdapter(BalancesView)
 TRANSACTIONS: Final[TypeAdapter[TransactionPage | Refused]] = TypeAdapter(Annotated[TransactionPage | Refused, Field(discriminator="type")])
 HEALTH: Final[TypeAdapter[HealthView]] = TypeAdapter(HealthView)
