@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
@@ -47,6 +48,7 @@ class PaymentsSettings(DatabaseSettings):
     withdrawal_auto_approve: Annotated[Mapping[str, int], NoDecode, BeforeValidator(_limits)] = Field(
         default={}, description="per currency, minor units, per user and day: rsd=500000,eur=5000"
     )
+    products_file: Path | None = Field(default=None, description="what is on sale (TOML); default: the packaged products")
     session_ttl_seconds: int = Field(default=3600, ge=1, le=30 * 86400)
 
     @field_validator("data_keys")

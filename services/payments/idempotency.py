@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
@@ -88,6 +89,19 @@ async def claim(tx: Connection, request: Idempotency, message_id: UUID, resource
         float(WORKING_SECONDS),
     )
     return Claimed(row["resource_id"] or resource_id)
+
+
+async def known_caller(db: Connection, request: Idempotency, former_callers: Sequence[str]) -> str | None:
+    """The one of these names under which the same key of the same operation was claimed before, if one was."""
+    if request.key_hash is None or not former_callers:
+        return None
+    caller = await db.fetchval(
+        "select caller from payments.idempotency_keys where caller = any($1::text[]) and operation = $2 and key_hash = $3 limit 1",
+        former_callers,
+        request.operation,
+        request.key_hash,
+    )
+    return None if caller is None else str(caller)
 
 
 async def keep(tx: Connection, request: Idempotency, answer: str) -> str:

@@ -67,7 +67,7 @@ class CompleteMockSession(Command):
 
     type: Literal["complete-mock-session.v1"] = "complete-mock-session.v1"
     session_id: str = Field(max_length=100)
-    user_id: UserId
+    user_id: UserId | None = Field(default=None, description="none: a guest, whose only sessions are those of orders")
     amount: str | None = Field(default=None, max_length=64, description="major units, exact decimal text; none: not checked")
     outcome: Literal["success", "failure"] = "success"
 

@@ -69,12 +69,14 @@ class Opening:
         command: Command,
         payment_id: UUID,
         once: Once[Answer],
-        make: Callable[[Connection, UUID], Awaitable[Payment]],
+        make: Callable[[Connection, UUID], Awaitable[Payment | Refused]],
         answer: Callable[[Payment], Answer],
+        before: Callable[[Payment], Awaitable[Refused | None]] | None = None,
     ) -> CommandReply[Answer]:
         """Makes the payment and its session once per key; any repeat gets the first answer. NotYet when the provider did not tell.
 
-        `make` decides the new payment (or a refused one) under the given id, in the claiming transaction; `answer` tells of an opened one.
+        `make` decides the new payment (or a refused one) under the given id, in the claiming transaction; a bare refusal leaves no payment.
+        `answer` tells of an opened one. `before`: done before the provider is asked, each time that it may be asked; it may still refuse.
         """
 
         async def work(tx: Connection, first_id: UUID | None) -> Payment | CommandReply[Answer]:
@@ -82,7 +84,10 @@ class Opening:
             payment = await store.find_payment(tx, known_id)
             if payment is None:
                 check_deadline(command)
-                payment = await self.write_down(tx, await make(tx, known_id))
+                made = await make(tx, known_id)
+                if isinstance(made, Refused):
+                    return once.reply(made)
+                payment = await self.write_down(tx, made)
             return payment if payment.refusal is None else once.reply(payment.refusal)
 
         begun: Payment | CommandReply[Answer] = await once.begin(command, work, resource_id=payment_id)
@@ -90,6 +95,8 @@ class Opening:
             return begun
         if begun.payment_url is not None:
             return await self._accepted(command, once, begun, begun.payment_url, begun.expires_at or utc_now(), answer)
+        if before is not None and (refusal := await before(begun)) is not None:
+            return await once.refused(command, refusal)
         # No transaction is open while the provider is asked.
         match await self.providers[begun.provider].create(begun):
             case Accepted(payment_url, expires_at):

@@ -19,7 +19,7 @@ from uuid import UUID
 import orjson
 from pydantic import AwareDatetime, BaseModel, ValidationError
 
-from services.payments.domain.facts import Declined, Fact, Irrelevant, Paid, PayoutTold
+from services.payments.domain.facts import Declined, Fact, Irrelevant, Paid, PayoutTold, RefundTold
 from services.payments.domain.payments import Payment
 from services.payments.mock_book import MockBook, MockSession
 from services.payments.providers.base import Accepted, Canceled, Created, Ended, Open, ProviderEvent, Told
@@ -46,6 +46,18 @@ class _SessionData(BaseModel):
     currency: Currency
 
 
+class _RefundData(BaseModel):
+    """`refund_id` is ours; none: made at the provider's own site."""
+
+    session_id: UUID
+    refund: str
+    refund_id: UUID | None = None
+    status: Literal["pending", "succeeded", "failed"]
+    amount_minor: int
+    currency: Currency
+    reason: str = ""
+
+
 class _PayoutData(BaseModel):
     withdrawal_id: UUID
     reference: str
@@ -67,13 +79,16 @@ class MockProvider:
             MockSession(
                 session_id=payment.session_id,
                 payment_id=payment.payment_id,
-                owner=payment.user_id,
+                # An order's session is authorised by knowing it, whoever made it.
+                owner=None if payment.kind == "order" else payment.user_id,
                 money=payment.money,
                 expires_at=payment.created_at + self._session_ttl,
             )
         )
-        query = urlencode({"session_id": str(session.session_id), "amount": session.money.major, "currency": session.money.currency})
-        return Accepted(f"{self._base_url}/payment/mock?{query}", session.expires_at)
+        query = {"session_id": str(session.session_id), "amount": session.money.major, "currency": session.money.currency}
+        if payment.order_id is not None:
+            query["order_id"] = str(payment.order_id)
+        return Accepted(f"{self._base_url}/payment/mock?{urlencode(query)}", session.expires_at)
 
     async def find(self, payment: Payment) -> Told:
         assert payment.session_id is not None
@@ -159,6 +174,8 @@ def _fact(event: _Event) -> Fact:
     match event.type:
         case "session.paid" | "session.failed":
             return _of_session(event, _SessionData.model_validate(event.data))
+        case "refund.updated":
+            return _of_refund(event, _RefundData.model_validate(event.data))
         case "payout.paid" | "payout.failed" | "payout.returned":
             return _of_payout(event, _PayoutData.model_validate(event.data))
         case _:
@@ -171,6 +188,11 @@ def _of_session(event: _Event, data: _SessionData) -> Fact:
     if not data.charge:
         return Irrelevant("paid without a charge")
     return Paid(data.session_id, data.charge, Money(data.amount_minor, data.currency), event.created)
+
+
+def _of_refund(event: _Event, data: _RefundData) -> Fact:
+    money = Money(data.amount_minor, data.currency)
+    return RefundTold(data.session_id, data.refund_id, data.refund, money, data.status, event.created, data.reason)
 
 
 def _of_payout(event: _Event, data: _PayoutData) -> Fact:

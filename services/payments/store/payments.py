@@ -190,6 +190,20 @@ async def list_of_order(db: Connection, order_id: UUID) -> list[Payment]:
     return sorted(map(payment_of, rows), key=_age)
 
 
+async def find_session(db: Connection, session_id: UUID, provider: str, viewer: str | None) -> Payment | None:
+    """The payment of this session at the provider: an order's for whoever knows it, another's only for its payer."""
+    row = await db.fetchrow(
+        f"""
+        select {COLUMNS} from payments.payments
+        where session_id = $1 and provider = $2 and (kind = 'order' or user_id = $3)
+        """,  # noqa: S608
+        session_id,
+        provider,
+        viewer,
+    )
+    return None if row is None else payment_of(row)
+
+
 def _age(payment: Payment) -> tuple[datetime, UUID]:
     return payment.created_at, payment.payment_id
 
