@@ -1,7 +1,7 @@
 # Everything a developer or CI asks for. Needs Python 3.11 or newer, make, and a network that reaches the package registries.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test test-all check format verify bench lock clean
+.PHONY: help demo run test test-all fuzz check format verify bench lock clean
 # The stages of one target share servers and files: side by side they would only wait for each other.
 .NOTPARALLEL:
 
@@ -27,6 +27,9 @@ test: $(STAMP) ## all tests but the slow ones, on private servers
 
 test-all: $(STAMP) ## all tests
 	@$(PYTHON_RUN) pytest -q $(ARGS)
+
+fuzz: $(STAMP) ## ask the gateway what its document promises, five minutes long (ARGS="--seconds 3600 --seed 7")
+	@$(PYTHON_RUN) tests.fuzz $(ARGS)
 
 check: $(STAMP) ## format, lint, strict types, layers, lock files
 	@echo "check: format" && $(BIN)/ruff format --quiet --check --output-format concise .

@@ -1,0 +1,1 @@
+"""The gateway's OpenAPI document turned against the gateway: schemathesis asks everything that the document promises, and more."""

@@ -1,0 +1,56 @@
+"""What schemathesis cannot know of the gateway: which well-formed requests are refused for what they mean. Loaded by its own process."""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import Any, Final
+
+import schemathesis
+from schemathesis.core.failures import Failure
+from schemathesis.core.transport import Response
+from schemathesis.generation.case import Case
+from schemathesis.hooks import HookContext
+from schemathesis.openapi.checks import RejectedPositiveData
+
+DECISIONS: Final = {
+    "amount_mismatch": "the amount is compared with the session's",
+    "idempotency_key_reused": "one key on two requests",
+    "invalid_amount": "how many decimals a sum may have hangs together with its currency",
+    "invalid_cursor": "a cursor is whatever the last page said, signed",
+    "invalid_credentials": "only five logins exist",
+    "invalid_signature": "a webhook's signature is made of its bytes",
+    "method_not_available": "which methods are on is the installation's setting",
+}
+"""Codes that refuse what a request means, after its form was found good; a 404, 403 or 409 needs no such word."""
+
+MEANINGS: Final = {
+    ("body", "amount"): "how many decimals a sum may have, and how large it may be, hangs together with its currency",
+}
+"""Fields that the same holds of, under the code invalid_request."""
+
+
+KEY: Final = "Idempotency-Key"
+_NUMBERS: Final = count(1)
+
+
+@schemathesis.hook
+def before_call(context: HookContext, case: Case[Any], kwargs: dict[str, Any]) -> None:
+    """A well-formed request as a client would make it: a key of its own, and one way to page (no document can say "not beside")."""
+    if case.meta is None or not case.meta.generation.mode.is_positive:
+        return
+    if KEY in case.headers:
+        case.headers[KEY] = f"{case.headers[KEY][:200]} {next(_NUMBERS)}"
+    if case.query and {"cursor", "skip"} <= set(case.query):
+        del case.query["skip"]
+
+
+@schemathesis.hook
+def filter_failure(context: HookContext, failure: Failure, case: Case[Any], response: Response) -> bool:
+    """False for a refusal that is no failure: the document promises which requests are well-formed, not which ones succeed."""
+    return not (isinstance(failure, RejectedPositiveData) and _is_decision(response))
+
+
+def _is_decision(response: Response) -> bool:
+    problem: dict[str, Any] = response.json()
+    locations = [tuple(error["loc"]) for error in problem["errors"]]
+    return problem["code"] in DECISIONS or (bool(locations) and set(locations) <= set(MEANINGS))

@@ -1,0 +1,59 @@
+"""One run of schemathesis over a running stack, as the process that its users start."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import Final
+
+from deploy.local.services import PROJECT
+from deploy.local.stack import Stack
+from tests.flow.people import logged_in
+
+HERE: Final = Path(__file__).parent
+
+# The fuzzer comes from one address in a few people's names, and logs in with many a wrong password: their rates are not what it tests.
+SETTINGS: Final = {
+    "RATE_LIMIT_USER_PER_SECOND": "100000",
+    "RATE_LIMIT_USER_BURST": "100000",
+    "RATE_LIMIT_ADDRESS_PER_SECOND": "100000",
+    "RATE_LIMIT_ADDRESS_BURST": "100000",
+    "RATE_LIMIT_LOGIN_FAILURES": "10000",
+    "RATE_LIMIT_LOGIN_FAILURES_ADDRESS": "100000",
+}
+
+_FUNDED: Final = {"testuser": ("rsd", "usd"), "other": ("rsd",), "mentor": ("rsd", "usd"), "admin": ("rsd",)}
+"""Who has something to spend before it begins: without it, what moves money would be refused for want of it."""
+
+
+async def fund(stack: Stack) -> None:
+    for login, currencies in _FUNDED.items():
+        async with logged_in(stack.gateway_url, stack.notifier_urls[0], login) as person:
+            for currency in currencies:
+                await person.top_up(2_000, currency)
+
+
+async def fuzz(stack: Stack, *arguments: str, timeout_seconds: float) -> tuple[int, str]:
+    """Its exit status, 0 when every check held, and all that it printed. `arguments`: more of `st run`'s."""
+    folder = stack.directory / "fuzz"
+    folder.mkdir(exist_ok=True)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", "from schemathesis.cli import schemathesis; schemathesis()"),
+        *("--config-file", str(HERE / "schemathesis.toml"), "run", f"{stack.gateway_url}/openapi.json", "--url", stack.gateway_url),
+        *arguments,
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(PROJECT), "PURSER_FUZZ_PEOPLE": str(HERE / "people.json"), "PYTHONHASHSEED": "0"},
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    try:
+        output, _ = await asyncio.wait_for(process.communicate(), timeout_seconds)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert process.returncode is not None
+    return process.returncode, output.decode(errors="replace")
