@@ -11,11 +11,14 @@ from services.gateway.answers import WebhookAnswer
 from services.gateway.api import (
     audit,
     balance,
+    configuration,
     deposits,
     history,
     identity,
+    intents,
     operations,
     payments,
+    sessions,
     stream,
     withdrawal_decisions,
     withdrawals,
@@ -43,7 +46,21 @@ def create_app(parts: Parts) -> Edge:
     # A path with one slash more or less is another path: a redirect would lose the body of a POST.
     app = FastAPI(title="Purser", version=VERSION, description=_ABOUT, docs_url=None, redoc_url=None, redirect_slashes=False)
     app.state.parts = parts
-    for resource in (identity, balance, deposits, history, payments, withdrawals, withdrawal_decisions, stream, audit, operations):
+    for resource in (
+        identity,
+        balance,
+        deposits,
+        intents,
+        history,
+        payments,
+        sessions,
+        configuration,
+        withdrawals,
+        withdrawal_decisions,
+        stream,
+        audit,
+        operations,
+    ):
         app.include_router(resource.router)
     app.include_router(docs_router())
     errors.install(app)

@@ -38,6 +38,7 @@ class GatewaySettings(TokenSettings):
 
     body_limit_bytes: int = Field(default=262_144, ge=1_024, le=16_777_216)
     rpc_timeout_seconds: float = Field(default=10, gt=0, le=25)
+    platform_fee_bps: int = Field(default=0, ge=0, le=9_999, description="only told; payments takes it")
     default_currency: Annotated[str, AfterValidator(currency_code)] = "rsd"
     default_locale: Literal["en", "ru", "sr"] = "en"
     session_cookie_seconds: int = Field(default=28_800, ge=60, le=2_592_000, description="how long a demo login lasts")
@@ -97,6 +98,13 @@ class GatewaySettings(TokenSettings):
     @property
     def secure_cookies(self) -> bool:
         return self.public_url.startswith("https://")
+
+    @property
+    def new_payments(self) -> tuple[str, ...]:
+        """The providers that are on for new payments, the first is the default."""
+        if self.providers is not None:
+            return self.providers
+        return () if self.production else ("mock",)
 
     @property
     def mock_provider(self) -> bool:

@@ -28,6 +28,7 @@ _BODY: Final = ("request_timeout", "body_too_large", "unsupported_media_type", "
 _BEHIND: Final = ("broker_unavailable", "busy")
 
 _HEADERS: Final[dict[int, dict[str, str]]] = {
+    304: {"ETag": "Of the answer that is known."},
     202: {"Location": "Where to poll; it carries a receipt and never answers 404.", "Retry-After": "Seconds."},
     401: {"WWW-Authenticate": "Bearer"},
     405: {"Allow": "The methods that are."},
@@ -156,7 +157,7 @@ def _answers(answers: Mapping[int, tuple[Shape, str]], media_type: str, idempote
             told[status]["content"] = {media_type: {"schema": {"oneOf": [_ref(one) for one in model]}}}
         elif model is not None:
             told[status]["content"] = {media_type: {"schema": _ref(model)}}
-        elif status != 204:
+        elif status not in (204, 304):
             told[status]["content"] = {media_type: {"schema": {"type": "object" if media_type == "application/json" else "string"}}}
     return told
 

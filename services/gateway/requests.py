@@ -10,8 +10,10 @@ from pydantic import Field, TypeAdapter
 
 from services.gateway.problems import Problem, RefusedByDecision
 from shared.contracts.base import Message
+from shared.contracts.intents import IntentCreated, PaymentCanceled, PaymentConfirmed
 from shared.contracts.payment_commands import CommandReply, DepositCreated, MockSessionDecided, Refused
 from shared.contracts.queries import BalancesView, HealthView, PaymentView, TransactionPage, TransfersView, TransferView
+from shared.contracts.sessions import SessionSaved, SessionView
 from shared.delivery.errors import BrokerUnavailable, Busy, NoAnswer, Unroutable
 from shared.delivery.requests import Requests
 
@@ -21,6 +23,11 @@ Answer = TypeVar("Answer")
 
 DEPOSIT: Final[TypeAdapter[CommandReply[DepositCreated]]] = TypeAdapter(CommandReply[DepositCreated])
 MOCK_SESSION: Final[TypeAdapter[CommandReply[MockSessionDecided]]] = TypeAdapter(CommandReply[MockSessionDecided])
+INTENT: Final[TypeAdapter[CommandReply[IntentCreated]]] = TypeAdapter(CommandReply[IntentCreated])
+CONFIRMED: Final[TypeAdapter[CommandReply[PaymentConfirmed]]] = TypeAdapter(CommandReply[PaymentConfirmed])
+CANCELED: Final[TypeAdapter[CommandReply[PaymentCanceled]]] = TypeAdapter(CommandReply[PaymentCanceled])
+SESSION_SAVED: Final[TypeAdapter[CommandReply[SessionSaved]]] = TypeAdapter(CommandReply[SessionSaved])
+SESSION: Final[TypeAdapter[SessionView | Refused]] = TypeAdapter(Annotated[SessionView | Refused, Field(discriminator="type")])
 PAYMENT: Final[TypeAdapter[PaymentView | Refused]] = TypeAdapter(Annotated[PaymentView | Refused, Field(discriminator="type")])
 TRANSFER: Final[TypeAdapter[TransferView]] = TypeAdapter(TransferView)
 TRANSFERS: Final[TypeAdapter[TransfersView]] = TypeAdapter(TransfersView)

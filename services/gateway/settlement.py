@@ -23,14 +23,20 @@ async def true_status(services: Services, view: PaymentView, correlation_id: str
     return "completed" if transfer.posted else "pending"
 
 
-async def wait_until_settled(services: Services, payment_id: str, user_id: str, correlation_id: str, deadline: float) -> str:
+async def wait_until_settled(
+    services: Services, payment_id: str, user_id: str, correlation_id: str, deadline: float, *, is_admin: bool = False
+) -> str:
     """The payment's true status as soon as it is no longer pending; "pending" when `deadline` (the loop's time) has come.
 
     Silence and outages count as pending: what was handed over is safe, and its Location tells the rest.
     """
     try:
         asked = GetPayment(
-            payment_id=payment_id, viewer_user_id=user_id, wait_seconds=_wait_seconds(deadline), correlation_id=correlation_id
+            payment_id=payment_id,
+            viewer_user_id=user_id,
+            viewer_is_admin=is_admin,
+            wait_seconds=_wait_seconds(deadline),
+            correlation_id=correlation_id,
         )
         view = await services.ask(asked, PAYMENT, timeout_seconds=_left(deadline))
         if not isinstance(view, PaymentView) or view.status == "pending":

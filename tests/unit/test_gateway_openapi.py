@@ -20,6 +20,11 @@ from shared.delivery.broker import BrokerLink
 from shared.delivery.publisher import EnvelopePublisher, Publisher
 from tests.unit.test_gateway_settings import DEVELOPMENT
 
+INTENTS = {
+    "POST /api/v1/payments/create-intent",
+    "POST /api/v1/payments/confirm/{payment_id}",
+    "POST /api/v1/payments/{payment_id}/cancel",
+}
 WITHDRAWALS = {
     "POST /api/v1/balance/withdraw",
     *(
@@ -65,6 +70,10 @@ def test_every_promised_route_is_there(document: dict[str, Any]) -> None:
         "GET /api/v1/payments/history",
         "GET /api/v1/payments/{payment_id}/timeline",
         "GET /api/v1/audit",
+        "PUT /api/v1/sessions/{session_id}",
+        "GET /api/v1/sessions/{session_id}",
+        "GET /api/v1/config",
+        *INTENTS,
         "GET /api/v1/balance/withdrawals",
         "GET /api/v1/withdrawals",
         "GET /api/v1/withdrawals/{withdrawal_id}",
@@ -141,7 +150,7 @@ def test_no_page_is_longer_than_a_hundred(document: dict[str, Any]) -> None:
 
 def test_posts_that_make_or_move_money_take_the_key(document: dict[str, Any]) -> None:
     keyed = {name for name, operation in operations(document) if "Idempotency-Key" in repr(operation.get("parameters"))}
-    assert keyed == {"POST /api/v1/balance/deposit", "POST /api/v1/balance/mock/complete", *WITHDRAWALS}
+    assert keyed == {"POST /api/v1/balance/deposit", "POST /api/v1/balance/mock/complete", *INTENTS, *WITHDRAWALS}
     for name, operation in operations(document):
         if name in keyed:
             assert {"202", "409", "422"} <= set(operation["responses"])

@@ -1,0 +1,177 @@
+"""Paying for a session: the intent, its confirmation, its cancellation."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Path
+from pydantic import Field
+from starlette.requests import Request
+from starlette.responses import Response
+
+from services.gateway import exact_json
+from services.gateway.answers import AcceptedDeposit
+from services.gateway.answers.intents import CancellationAnswer, ConfirmationAnswer, IntentAnswer
+from services.gateway.api.deposits import own_locale
+from services.gateway.auth import Caller
+from services.gateway.bodies import read_json
+from services.gateway.commands import Issued, issue
+from services.gateway.documentation import operation
+from services.gateway.fields import AmountMinor, CurrencyCode, ExternalIdField, Locale, MetadataField, RequestBody, SubjectId
+from services.gateway.idempotency import caller_of
+from services.gateway.mock_events import hand_in
+from services.gateway.parts import GatewayParts, Parts, SignedIn
+from services.gateway.problems import Problem
+from services.gateway.rendering import intents as rendering
+from services.gateway.requests import CANCELED, CONFIRMED, INTENT
+from services.gateway.settlement import wait_until_settled
+from shared.contracts.intents import CancelPayment, ConfirmPayment, CreateIntent
+
+router = APIRouter(prefix="/api/v1/payments", tags=["payments"])
+
+_OURS: Final = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}", re.ASCII)
+_CREATE: Final = "POST /api/v1/payments/create-intent"
+_CONFIRM: Final = "POST /api/v1/payments/confirm/{payment_id}"
+_CANCEL: Final = "POST /api/v1/payments/{payment_id}/cancel"
+_SLOW: Final = (AcceptedDeposit, "Safe, but slow: poll the Location.")
+
+PaymentId = Annotated[str, Path(description="The payment's id.", examples=["0199d3a2-8f10-7c3e-9a51-6f6d2f0c1b7e"])]
+
+
+class IntentRequest(RequestBody):
+    amount: Annotated[AmountMinor, Field(description="Minor units; the session's price.")]
+    currency: CurrencyCode
+    session_id: SubjectId
+    mentor_id: SubjectId
+    description: Annotated[
+        str, Field(max_length=500, description="Shown in statements; left out: the session's title.", examples=["First lesson"])
+    ] = ""
+    method: Annotated[
+        str | None,
+        Field(
+            pattern=r"^[a-z0-9_]{1,32}$",
+            description="mock, stripe, allsecure, prodamus, or balance: paid from the caller's balance at once. Left out: Stripe where it "
+            "is configured, else the mock where that is on.",
+            examples=["mock"],
+        ),
+    ] = None
+    locale: Annotated[Locale | None, Field(description="Of the pages that follow; left out: the caller's own.")] = None
+    external_id: ExternalIdField = None
+    metadata: MetadataField = Field(default_factory=dict)
+
+
+@router.post(
+    "/create-intent",
+    **operation(
+        "Pay for a session",
+        body=IntentRequest,
+        answers={
+            201: (IntentAnswer, "The payer goes on with client_secret or at payment_url; from the balance it is done: completed."),
+            202: _SLOW,
+        },
+        problems=(
+            "session_not_found", "mentor_not_found", "amount_mismatch", "own_session", "method_not_available", "provider_not_configured",
+            "insufficient_funds", "external_id_reused", "deadline_passed",
+        ),
+        asks_behind=True,
+        idempotent=True,
+        description="Each intent is a payment of its own: a session may be paid any number of times.",
+    ),
+)  # fmt: skip
+async def create_intent(request: Request, caller: SignedIn, parts: GatewayParts) -> Response:
+    body = await read_json(request, IntentRequest, parts.settings.body_limit_bytes)
+    asked = body.value
+    issued = issue(request, parts, caller=caller_of(caller.user_id), operation=_CREATE, fingerprint=body.fingerprint)
+    command = CreateIntent(
+        **issued.envelope,
+        payment_id=issued.resource_id,
+        user_id=caller.user_id,
+        session_id=asked.session_id,
+        mentor_id=asked.mentor_id,
+        amount_minor=asked.amount,
+        currency=asked.currency,
+        method=asked.method,
+        description=asked.description,
+        locale=asked.locale or own_locale(caller) or parts.settings.default_locale,
+        external_id=asked.external_id,
+        metadata=asked.metadata,
+    )
+    answer = await issued.ask(command, INTENT)
+    if answer is None:
+        return _accepted(issued, str(command.payment_id))
+    created, replayed = answer
+    return issued.made(rendering.intent_created(created), f"/api/v1/payments/{created.payment_id}", replayed=replayed)
+
+
+@router.get("/create-intent", include_in_schema=False)
+async def create_intent_is_posted() -> Response:
+    # Else it would be taken for a payment of this name.
+    raise Problem("method_not_allowed", "GET is not allowed here", headers={"Allow": "POST"})
+
+
+@router.post(
+    "/confirm/{payment_id}",
+    **operation(
+        "Bring a payment up to date with its provider",
+        answers={200: (ConfirmationAnswer, "What the provider says; the mock pays what is pending."), 202: _SLOW},
+        problems=("payment_not_found", "forbidden", "session_final", "deadline_passed"),
+        asks_behind=True,
+        idempotent=True,
+        description="The payer or an admin. Again and again the same; a failed, expired or canceled one is 409 session_final.",
+    ),
+)
+async def confirm(request: Request, caller: SignedIn, parts: GatewayParts, payment_id: PaymentId) -> Response:
+    waits_until = asyncio.get_running_loop().time() + parts.services.timeout_seconds
+    issued = _issued(request, parts, caller, _CONFIRM, payment_id)
+    is_admin = caller.identity.is_admin
+    answer = await issued.ask(
+        ConfirmPayment(**issued.envelope, payment_id=payment_id, user_id=caller.user_id, is_admin=is_admin), CONFIRMED
+    )
+    if answer is None:
+        return _accepted(issued, payment_id)
+    confirmed, replayed = answer
+    if confirmed.event is not None:
+        await hand_in(parts, confirmed.event, confirmed.payment_id, issued.correlation_id)
+    status = confirmed.status
+    if status != "pending":
+        # What came after the paying (a refund, say) does not change what this confirmation says; that it is credited, does.
+        paid = await wait_until_settled(
+            parts.services, str(confirmed.payment_id), caller.user_id, issued.correlation_id, waits_until, is_admin=is_admin
+        )
+        status = "pending" if paid == "pending" else status
+    return issued.done(rendering.payment_confirmed(confirmed, status), replayed=replayed and status != "pending")
+
+
+@router.post(
+    "/{payment_id}/cancel",
+    **operation(
+        "Give up a payment that nobody has paid",
+        answers={200: (CancellationAnswer, "Nobody can pay it any more."), 202: _SLOW},
+        problems=("payment_not_found", "forbidden", "already_paid", "session_final", "payment_not_cancelable", "deadline_passed"),
+        asks_behind=True,
+        idempotent=True,
+        description="The payer or an admin. Ended at the provider first, where it can be; paid meanwhile, it completes: 409 already_paid.",
+    ),
+)
+async def cancel(request: Request, caller: SignedIn, parts: GatewayParts, payment_id: PaymentId) -> Response:
+    issued = _issued(request, parts, caller, _CANCEL, payment_id)
+    command = CancelPayment(**issued.envelope, payment_id=payment_id, user_id=caller.user_id, is_admin=caller.identity.is_admin)
+    answer = await issued.ask(command, CANCELED)
+    if answer is None:
+        return _accepted(issued, payment_id)
+    canceled, replayed = answer
+    return issued.done(rendering.payment_canceled(canceled), replayed=replayed)
+
+
+def _issued(request: Request, parts: Parts, caller: Caller, operation: str, payment_id: str) -> Issued:
+    """Of a request without a body, on a payment that may be ours."""
+    if not _OURS.fullmatch(payment_id):
+        raise Problem("payment_not_found", "There is no such payment.")
+    fingerprint = exact_json.fingerprint(request.url.path, request.scope["query_string"], None)
+    return issue(request, parts, caller=caller_of(caller.user_id), operation=operation, fingerprint=fingerprint)
+
+
+def _accepted(issued: Issued, payment_id: str) -> Response:
+    return issued.accepted(f"/api/v1/payments/{payment_id}", payment_id, payment_id=payment_id)
