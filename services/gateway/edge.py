@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.gateway.problems import Problem, malformed, problem_response
 from services.gateway.rate_limit import RateLimit, address_key
+from services.gateway.routes import as_allow, written_out
 from shared.contracts.base import new_id
 
 log = structlog.get_logger(__name__)
@@ -69,6 +70,7 @@ class Edge:
         requests_max: int = 2_000,
     ) -> None:
         self.framework = app
+        self._written_out = written_out(app)
         self._app = CORSMiddleware(
             self._bounded,
             allow_origins=sorted(origins),
@@ -139,6 +141,10 @@ class Edge:
         query: bytes = scope["query_string"]
         if len(query) > _QUERY_BYTES_MAX or query.count(b"&") >= _QUERY_PARAMETERS_MAX:
             raise malformed("query", msg=f"must have at most {_QUERY_PARAMETERS_MAX} parameters and {_QUERY_BYTES_MAX} bytes")
+        methods = self._written_out.get(scope["path"])
+        if methods is not None and scope["method"] not in methods:
+            # The framework would go on and take the path's last part for an id.
+            raise Problem("method_not_allowed", f"{scope['method'][:16]} is not allowed here", headers={"Allow": as_allow(methods)})
 
     def _busy(self) -> Problem | None:
         too_many = self._open > self._requests_max

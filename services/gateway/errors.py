@@ -14,6 +14,7 @@ from starlette.routing import Match
 
 from services.gateway.edge import METHODS, request_id_of
 from services.gateway.problems import Problem, RefusedByDecision, field_problem, problem_response, refused_response
+from services.gateway.routes import as_allow
 from shared.contracts.payment_commands import FieldProblem
 
 _ERRORS_MAX: Final = 20
@@ -74,7 +75,7 @@ def _allowed(request: Request) -> str:
     def taken(method: str) -> bool:
         return any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in request.app.routes)
 
-    return ", ".join(method for method in METHODS if taken(method))
+    return as_allow(method for method in METHODS if taken(method))
 
 
 async def _unhandled(request: Request, _: Exception) -> Response:

@@ -105,12 +105,6 @@ async def create_intent(request: Request, caller: SignedIn, parts: GatewayParts)
     return issued.made(rendering.intent_created(created), f"/api/v1/payments/{created.payment_id}", replayed=replayed)
 
 
-@router.get("/create-intent", include_in_schema=False)
-async def create_intent_is_posted() -> Response:
-    # Else it would be taken for a payment of this name.
-    raise Problem("method_not_allowed", "GET is not allowed here", headers={"Allow": "POST"})
-
-
 @router.post(
     "/confirm/{payment_id}",
     **operation(
