@@ -18,8 +18,9 @@ from shared.contracts.payment_events import PaymentCompleted
 from shared.migrations import migrate
 from shared.money import Money
 from shared.postgres import Pool
+from tests.servers import SECRET_KEY
 
-SECRET = "a-secret-of-the-tests-that-is-long-enough"
+SECRET = SECRET_KEY
 CLEARING = AccountName(AccountKind.CLEARING, "mock")
 
 
