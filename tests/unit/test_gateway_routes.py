@@ -59,13 +59,17 @@ async def test_405_names_exactly_the_methods_of_the_path(app: FastAPI, method: s
 
 def test_every_route_is_listed_with_its_prefix(app: FastAPI) -> None:
     listed = served(app)
-    assert (listed["/things/new"], listed["/things/{thing_id}"]) == ({"POST"}, {"GET", "DELETE"})
+    assert listed["/things/new"] == frozenset({"POST"})
+    assert listed["/things/{thing_id}"] == frozenset({"GET", "DELETE"})
 
 
 def test_strings_of_bodies_are_bounded_wherever_they_stand() -> None:
     schemas: dict[str, Any] = {
         "Asked": {
-            "properties": {"name": {"type": "string"}, "inner": {"anyOf": [{"$ref": "#/components/schemas/Inner"}, {"type": "null"}]}}
+            "properties": {
+                "name": {"type": "string"},
+                "inner": {"anyOf": [{"$ref": "#/components/schemas/Inner"}, {"type": "null"}]},
+            }
         },
         "Inner": {
             "properties": {"code": {"type": "string", "pattern": "^a$"}, "kind": {"type": "string", "const": "x"}},
