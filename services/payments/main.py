@@ -20,9 +20,10 @@ from services.payments.consumers.deposits import deposit_commands
 from services.payments.consumers.history import history_questions
 from services.payments.consumers.intents import intent_commands, session_questions
 from services.payments.consumers.orders import order_commands, order_questions
+from services.payments.consumers.refunds import refund_commands, refund_questions
 from services.payments.consumers.views import payment_questions
 from services.payments.consumers.withdrawals import withdrawal_commands, withdrawal_questions
-from services.payments.domain.facts import Fact, PayoutTold
+from services.payments.domain.facts import Fact, PayoutTold, RefundTold
 from services.payments.domain.sessions import DEMO
 from services.payments.handlers.audit import AuditLog
 from services.payments.handlers.balance_payments import BalancePayments
@@ -37,8 +38,13 @@ from services.payments.handlers.mock_sessions import MockSessions
 from services.payments.handlers.opening import Opening
 from services.payments.handlers.order_views import OrderViews
 from services.payments.handlers.orders import Orders
+from services.payments.handlers.refund_facts import RefundFacts
+from services.payments.handlers.refund_saga import RefundSaga
+from services.payments.handlers.refund_views import RefundViews
+from services.payments.handlers.refunds import RefundRequests
 from services.payments.handlers.sessions import Sessions
 from services.payments.handlers.settlement import Follow, Settlement
+from services.payments.handlers.unsent_withdrawals import UnsentWithdrawals
 from services.payments.handlers.views import Views
 from services.payments.handlers.withdrawal_saga import PURPOSE as DESTINATION
 from services.payments.handlers.withdrawal_saga import WithdrawalSaga
@@ -46,9 +52,10 @@ from services.payments.handlers.withdrawals import Withdrawals
 from services.payments.ledger import Ledger
 from services.payments.mock_book import MockBook
 from services.payments.products import ProductsError, load_products
-from services.payments.providers.base import Payouts, Provider
+from services.payments.providers.base import Payouts, Provider, Refunds
 from services.payments.providers.mock import MockProvider
 from services.payments.providers.mock_payouts import MockPayouts, MockReturns
+from services.payments.providers.mock_refunds import MockRefundEvents, MockRefunds
 from services.payments.reconciler import Reconciler
 from services.payments.sagas import Saga, SagaRunner
 from services.payments.store import sessions as session_store
@@ -134,11 +141,13 @@ async def payments(settings: PaymentsSettings) -> AsyncIterator[None]:
         seals = Seals.of(settings.data_keys)
         fulfilments = Fulfilments(pool, products, seals, waiters)
         await fulfilments.try_failed_again()
-        sagas: list[Saga] = [withdrawal_saga, fulfilments]
+        refunds: dict[str, Refunds] = {} if mock is None else {mock.name: MockRefunds(pool)}
+        refund_saga = RefundSaga(pool, ledger, refunds, UnsentWithdrawals(withdrawal_saga), relay)
+        sagas: list[Saga] = [withdrawal_saga, refund_saga, fulfilments]
         runner = SagaRunner(sagas)
         withdrawals = Withdrawals(withdrawal_saga, settings.payouts, runner.wake)
         seal = Seal(settings.data_keys, PROVIDER_EVENT)
-        follow: dict[type[Fact], Follow] = {PayoutTold: withdrawal_saga.follow}
+        follow: dict[type[Fact], Follow] = {PayoutTold: withdrawal_saga.follow, RefundTold: RefundFacts().follow}
         settlement = Settlement(pool, providers, relay, waiters, seal, follow, runner.wake)
         balance_payments = BalancePayments(pool, ledger, settlement)
         inquiry = Inquiry(providers, settlement, balance_payments)
@@ -151,6 +160,7 @@ async def payments(settings: PaymentsSettings) -> AsyncIterator[None]:
             intent_commands(intents, Confirming(pool, inquiry, mock if "mock" in enabled else None), sessions),
             deposit_commands(Deposits(opening), MockSessions(pool, mock if "mock" in enabled else None)),
             withdrawal_commands(withdrawals),
+            refund_commands(RefundRequests(pool, refund_saga)),
         ]
         audit = AuditLog(pool)
         questions = [
@@ -160,6 +170,7 @@ async def payments(settings: PaymentsSettings) -> AsyncIterator[None]:
             history_questions(History(pool, seal)),
             audit_questions(audit),
             withdrawal_questions(withdrawals),
+            refund_questions(RefundViews(pool)),
         ]
         consumers.subscribe(broker, PAYMENTS_COMMANDS, publisher, *commands)
         consumers.subscribe(broker, PAYMENTS_QUERIES, publisher, *questions)
@@ -176,8 +187,12 @@ async def payments(settings: PaymentsSettings) -> AsyncIterator[None]:
         stack.push_async_callback(reconciler.stop)
         await runner.start()
         stack.push_async_callback(runner.stop)
+        events = EnvelopePublisher[ProviderEventReceived](publisher, route_of(ProviderEventReceived))
+        if refunds:
+            refund_events = MockRefundEvents(pool, settings.keys, events.submit)
+            await refund_events.start()
+            stack.push_async_callback(refund_events.stop)
         if payouts:
-            events = EnvelopePublisher[ProviderEventReceived](publisher, route_of(ProviderEventReceived))
             returns = MockReturns(pool, settings.keys, events.submit)
             await returns.start()
             stack.push_async_callback(returns.stop)

@@ -1,0 +1,230 @@
+"""The stand-in's refunds: a book of their own, and the refund's reason chooses what becomes of it.
+
+A reason that holds `mock:decline` is declined; `mock:silent` gives no answer until it is asked about; `mock:pending` is taken and settled
+2 s later; `mock:fail-later` succeeds and fails 2 s later; all others succeed at once. What happens later is told by a signed event (JSON):
+{"id","type":"refund.updated","created","data":{"session_id","charge","refund","refund_id","status","amount_minor","currency","reason"}}.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final, Literal
+from uuid import UUID
+
+import orjson
+import structlog
+
+from services.payments.providers.base import RefundAccepted, RefundAnswer, RefundDeclined, RefundOrder, Unknown
+from services.payments.providers.mock import sign
+from shared.contracts.base import new_id
+from shared.contracts.payment_events import ProviderEventReceived
+from shared.delivery.errors import DeliveryError
+from shared.keys import Keys
+from shared.money import Money
+from shared.postgres import Connection, Pool, is_outage, transaction
+
+log = structlog.get_logger(__name__)
+
+LATER: Final = timedelta(seconds=2)
+_FAILED_LATER: Final = "the payer's bank sent it back"
+_DECLINED: Final = "declined by the mock"
+_EXCEEDS: Final = "more than is left of the charge"
+_BATCH: Final = 50
+_LEASE: Final = timedelta(seconds=15)
+_PAUSE_SECONDS: Final = 0.25
+
+Publish = Callable[[ProviderEventReceived], Awaitable[None]]
+Status = Literal["pending", "succeeded", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class MockRefund:
+    """One refund as it stands in the mock's book, at the time when it was read."""
+
+    refund_id: UUID
+    session_id: UUID
+    charge_reference: str
+    money: Money
+    provider_reference: str
+    declined: str | None
+    silent: bool
+    settles_at: datetime
+    fails_at: datetime | None
+    status: Status
+
+    @property
+    def answer(self) -> RefundAnswer:
+        if self.declined is not None:
+            return RefundDeclined(self.declined)
+        if self.status == "failed":
+            return RefundDeclined(_FAILED_LATER)
+        return RefundAccepted(self.provider_reference, settled=self.status == "succeeded")
+
+
+class MockRefunds:
+    name: Final = "mock"
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def refund(self, order: RefundOrder) -> RefundAnswer:
+        async with transaction(self._pool) as tx:
+            refund = await _find(tx, order.refund_id) or await _add(tx, order)
+        return Unknown() if refund.silent else refund.answer
+
+    async def find_refund(self, order: RefundOrder) -> RefundAnswer:
+        async with transaction(self._pool) as tx:
+            refund = await _find(tx, order.refund_id)
+        return Unknown() if refund is None else refund.answer
+
+
+class MockRefundEvents:
+    """Tells what happens later when it is due; `publish` hands an event on as gateway does, and returns when it is confirmed."""
+
+    def __init__(self, pool: Pool, keys: Keys, publish: Publish) -> None:
+        self._pool = pool
+        self._keys = keys
+        self._publish = publish
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        self._task = asyncio.create_task(self._run(), name="mock refund events")
+
+    async def stop(self) -> None:
+        """Ends at once; what was not told is told by whoever runs next."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def tell_due(self) -> int:
+        """Tells one batch; how many that were. A crash before the book has it down tells the same event again, once the lease is over."""
+        async with transaction(self._pool) as tx:
+            rows = await tx.fetch(
+                f"""
+                update payments.mock_refunds set tells_at = clock_timestamp() + $2::interval
+                where refund_id in (
+                    select refund_id from payments.mock_refunds where tells_at <= clock_timestamp()
+                    order by tells_at limit $1 for update skip locked
+                )
+                returning {_COLUMNS}
+                """,  # noqa: S608 - names of ours
+                _BATCH,
+                _LEASE,
+            )
+        if rows:
+            await asyncio.gather(*(self._publish(self._event(_refund(row))) for row in rows))
+            async with transaction(self._pool) as tx:
+                told = [row["refund_id"] for row in rows]
+                await tx.execute("update payments.mock_refunds set tells_at = null where refund_id = any($1)", told)
+        return len(rows)
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                while await self.tell_due() == _BATCH:
+                    pass
+            except Exception as error:
+                if isinstance(error, DeliveryError) or is_outage(error):
+                    log.warning("telling the mock's refunds was interrupted", error=type(error).__name__)
+                else:
+                    log.exception("telling the mock's refunds failed")
+            await asyncio.sleep(_PAUSE_SECONDS)
+
+    def _event(self, refund: MockRefund) -> ProviderEventReceived:
+        failed = refund.fails_at is not None
+        event_id = f"evt_{refund.refund_id.hex}_{'failed' if failed else 'succeeded'}"
+        data = {
+            "session_id": str(refund.session_id),
+            "charge": refund.charge_reference,
+            "refund": refund.provider_reference,
+            "refund_id": str(refund.refund_id),
+            "status": "failed" if failed else "succeeded",
+            "amount_minor": refund.money.amount_minor,
+            "currency": refund.money.currency,
+            "reason": _FAILED_LATER if failed else "",
+        }
+        created = (refund.fails_at or refund.settles_at).isoformat()
+        body = orjson.dumps({"id": event_id, "type": "refund.updated", "created": created, "data": data})
+        signed = sign(event_id, body, self._keys)
+        return ProviderEventReceived(
+            correlation_id=event_id, provider=MockRefunds.name, headers=signed.headers, body=base64.b64encode(signed.body)
+        )
+
+
+_COLUMNS: Final = """
+    refund_id, session_id, charge_reference, amount_minor, currency, provider_reference, declined, silent, settles_at, fails_at,
+    case when fails_at <= clock_timestamp() then 'failed' when settles_at <= clock_timestamp() then 'succeeded' else 'pending' end as status
+"""
+
+
+async def _find(tx: Connection, refund_id: UUID) -> MockRefund | None:
+    row = await tx.fetchrow(f"select {_COLUMNS} from payments.mock_refunds where refund_id = $1", refund_id)  # noqa: S608
+    return None if row is None else _refund(row)
+
+
+async def _add(tx: Connection, order: RefundOrder) -> MockRefund:
+    """Writes it down, declined when the charge does not hold as much any more; one that is there already stays as it is."""
+    pending, fails = "mock:pending" in order.reason, "mock:fail-later" in order.reason
+    row = await tx.fetchrow(
+        f"""
+        insert into payments.mock_refunds (
+            refund_id, session_id, charge_reference, amount_minor, currency, provider_reference, declined, silent, settles_at, fails_at,
+            tells_at
+        )
+        select $1, $2, $3, $4, $5, $6, $7, $8, moment.now + $9::interval, moment.now + $10::interval,
+               case when $7::text is null and ($9::interval > interval '0' or $10::interval is not null)
+                   then moment.now + coalesce($10, $9)::interval end
+        from (select clock_timestamp() as now) as moment
+        on conflict (refund_id) do update set refund_id = excluded.refund_id
+        returning {_COLUMNS}
+        """,  # noqa: S608 - names of ours
+        order.refund_id,
+        order.session_id,
+        order.charge_reference,
+        order.money.amount_minor,
+        order.money.currency,
+        f"re_{new_id().hex}",
+        _DECLINED if "mock:decline" in order.reason else _EXCEEDS if await _exceeds(tx, order) else None,
+        "mock:silent" in order.reason,
+        LATER if pending else timedelta(0),
+        LATER if fails else None,
+    )
+    return _refund(row)
+
+
+async def _exceeds(tx: Connection, order: RefundOrder) -> bool:
+    """Would more go back than the session's charge brought? Asked under the session's lock, so that no two refunds fit in one's place."""
+    charged_minor = await tx.fetchval(
+        "select amount_minor from payments.mock_sessions where session_id = $1 and charge_reference = $2 for update",
+        order.session_id,
+        order.charge_reference,
+    )
+    if charged_minor is None:
+        return False  # a charge that only the mock's controls know
+    back_minor = await tx.fetchval(
+        """
+        select coalesce(sum(amount_minor), 0) from payments.mock_refunds
+        where charge_reference = $1 and declined is null and (fails_at is null or fails_at > clock_timestamp())
+        """,
+        order.charge_reference,
+    )
+    return bool(back_minor + order.money.amount_minor > charged_minor)
+
+
+def _refund(row: Any) -> MockRefund:
+    return MockRefund(
+        refund_id=row["refund_id"],
+        session_id=row["session_id"],
+        charge_reference=row["charge_reference"],
+        money=Money(row["amount_minor"], row["currency"]),
+        provider_reference=row["provider_reference"],
+        declined=row["declined"],
+        silent=row["silent"],
+        settles_at=row["settles_at"],
+        fails_at=row["fails_at"],
+        status=row["status"],
+    )
