@@ -88,7 +88,7 @@ async def test_what_a_provider_tells_and_does_not_fit_moves_nothing_and_is_told(
 
         assert await state(world) == [("pending", 0)]
         (told,) = [line for line in lines if line["log_level"] == "error"]
-        assert (told["reason"], told["payment_id"]) == ("amount_mismatch", str(created.payment_id))
+        assert (told["reason"], told["payment_id"]) == ("less_than_asked", str(created.payment_id))
 
 
 async def test_many_reconcilers_credit_once(fresh_database_url: str) -> None:

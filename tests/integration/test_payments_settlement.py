@@ -191,7 +191,7 @@ async def test_money_that_does_not_fit_moves_nothing_and_is_kept_with_its_reason
         assert await status_of(world, created.payment_id) == "pending"
         assert await outbox_of(world) == []
         kept = {row["outcome"] for row in await world.rows("select outcome from payments.provider_events")}
-        assert kept == {"amount_mismatch", "currency_mismatch", "unknown_reference", "ignored"}
+        assert kept == {"less_than_asked", "currency_mismatch", "unknown_reference", "ignored"}
 
 
 async def test_an_unreadable_event_fails_alone(fresh_database_url: str) -> None:

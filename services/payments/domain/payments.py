@@ -104,9 +104,10 @@ class Payment:
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """The payment has a new state; `completed` ones are told to wallet."""
+    """The payment has a new state; `completed` ones are told to wallet. `rest_minor` was paid beyond what was asked for."""
 
     payment: Payment
+    rest_minor: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,7 @@ class Unchanged:
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:
-    """The event is authentic but does not fit what we know; it is kept with this reason, and moves nothing."""
+    """The event is authentic but does not fit what we know: the payment does not move, and money that it tells of goes to suspense."""
 
     reason: str
 
@@ -139,7 +140,8 @@ def cancel(payment: Payment, now: datetime) -> Decision:
 
 
 def settle(payment: Payment | None, fact: SessionFact) -> Decision:
-    """What `fact` does to `payment`. A proof of payment beats failed, expired and canceled; a refusal beats only pending."""
+    """What `fact` does to `payment`. A proof of payment beats failed, expired and canceled; a refusal beats only pending. Whoever pays more
+    than was asked for has paid; the rest is theirs."""
     if payment is None:
         return Mismatch("unknown_reference")
     match fact:
@@ -148,23 +150,20 @@ def settle(payment: Payment | None, fact: SessionFact) -> Decision:
                 return Mismatch("currency_mismatch")
             if payment.status is Status.COMPLETED:
                 return Unchanged() if payment.charge_reference == fact.charge_reference else Mismatch("second_payment")
-            if fact.money.amount_minor != payment.money.amount_minor:
-                return Mismatch("amount_mismatch")
             if payment.refusal is not None:
                 return Mismatch("refused_payment")
-            return Moved(
-                replace(
-                    payment,
-                    status=Status.COMPLETED,
-                    charge_reference=fact.charge_reference,
-                    completed_at=fact.happened_at,
-                    updated_at=fact.happened_at,
-                )
-            )
+            rest_minor = fact.money.amount_minor - payment.money.amount_minor
+            if rest_minor < 0:
+                return Mismatch("less_than_asked")
+            return Moved(completed(payment, fact.charge_reference, fact.happened_at), rest_minor)
         case Declined():
             if payment.status is Status.PENDING:
                 return Moved(replace(payment, status=Status.FAILED, updated_at=fact.happened_at))
             return Unchanged()
+
+
+def completed(payment: Payment, charge_reference: str, at: datetime) -> Payment:
+    return replace(payment, status=Status.COMPLETED, charge_reference=charge_reference, completed_at=at, updated_at=at)
 
 
 def refuse(payment: Payment, refusal: Refused) -> Payment:

@@ -11,15 +11,19 @@ import structlog
 from prometheus_client import Counter
 
 from services.payments.domain import payments as domain
+from services.payments.domain import suspense
 from services.payments.domain.facts import Declined, Fact, Irrelevant, Paid, PayoutTold
 from services.payments.domain.orders import Matched
 from services.payments.domain.payments import Decision, Mismatch, Moved, Payment, Status, Unchanged
+from services.payments.domain.suspense import Item
 from services.payments.handlers import told
+from services.payments.handlers.kept_apart import alert
 from services.payments.handlers.locked import Locked, write_matched
 from services.payments.providers.base import Canceled, Ended, Open, Provider, ProviderEvent, Told, Unknown
 from services.payments.store import events as event_store
 from services.payments.store import orders as order_store
 from services.payments.store import payments as store
+from services.payments.store import suspense as suspense_store
 from services.payments.store.events import StoredEvent
 from services.payments.store.payments import SCHEMA
 from shared.contracts.base import utc_now
@@ -55,6 +59,17 @@ class _Read:
         return None if isinstance(fact, (Irrelevant, PayoutTold)) else fact.session_id
 
 
+@dataclass(slots=True)
+class _Batch:
+    """What the events of a batch have come to so far: payments that moved (with the correlation id of what moved them) and are to be
+    written, or are already, those of marked orders, and money that is kept apart."""
+
+    moved: dict[UUID, tuple[Payment, str]] = field(default_factory=dict)
+    written: list[Payment] = field(default_factory=list)
+    matched: dict[UUID, Payment] = field(default_factory=dict)
+    kept: list[Item] = field(default_factory=list)
+
+
 @dataclass(frozen=True, slots=True)
 class Settlement:
     """`follow`: who writes down the facts about what comes after the paying; `on_followed`: told when one of them has, or an order is
@@ -74,8 +89,7 @@ class Settlement:
         if not reads:
             return failures
         noted: list[tuple[_Read, str]] = []
-        moved: dict[UUID, tuple[Payment, str]] = {}
-        matched: dict[UUID, Payment] = {}
+        batch = _Batch()
         async with transaction(self.pool) as tx:
             locked = await Locked.of(tx, [r.session_id for r in reads if r.session_id is not None])
             payments = locked.payments
@@ -86,15 +100,17 @@ class Settlement:
                     noted.append((read, "duplicate"))
                     continue
                 new.discard(key)  # the same event twice in one batch is applied once
-                outcome = await self._apply(tx, read, locked, moved, matched)
+                outcome = await self._apply(tx, read, locked, batch)
                 noted.append((read, outcome))
             outcomes = [(r.message.provider, r.event.event_id, outcome) for r, outcome in noted if outcome not in ("applied", "duplicate")]
             await event_store.note_outcomes(tx, outcomes)
-            await self.write(tx, list(moved.values()))
-            await write_matched(tx, list(matched.values()))
-        self.wake([payment for payment, _ in moved.values()])
-        if any(type(read.event.fact) in self.follow for read in reads):
+            await self.write(tx, list(batch.moved.values()))
+            await write_matched(tx, list(batch.matched.values()))
+            opened = await suspense_store.insert_items(tx, batch.kept)
+        self.wake([*batch.written, *(payment for payment, _ in batch.moved.values())])
+        if opened or any(type(read.event.fact) in self.follow for read in reads):
             self.on_followed()
+        alert(opened)
         for read, outcome in noted:
             _tell(read, outcome, payments)
         return failures
@@ -107,7 +123,7 @@ class Settlement:
         def decide(locked: Locked, current: Payment) -> Decision | Matched:
             return domain.expire(current, utc_now()) if isinstance(told, Open) else locked.settle(told)
 
-        await self._settle(payment, decide)
+        await self._settle(payment, told, decide)
 
     async def settle_ended(self, ended: Ended, payment: Payment, *, expired: bool) -> None:
         """What came of ending the session at the provider, because it is over (`expired`) or was given up."""
@@ -118,32 +134,32 @@ class Settlement:
         def decide(locked: Locked, current: Payment) -> Decision | Matched:
             return close(current, utc_now()) if isinstance(ended, Canceled) else locked.settle(ended)
 
-        await self._settle(payment, decide)
+        await self._settle(payment, ended, decide)
 
-    async def _settle(self, payment: Payment, decide: Callable[[Locked, Payment], Decision | Matched]) -> None:
+    async def _settle(self, payment: Payment, told: Told | Ended, decide: Callable[[Locked, Payment], Decision | Matched]) -> None:
         if payment.session_id is None:
             return
         async with transaction(self.pool) as tx:
             locked = await Locked.of(tx, [payment.session_id])
             current = locked.payments[payment.session_id]
             decision = decide(locked, current)
+            kept = _kept(told, decision, current, current.provider, current.correlation_id)
+            opened = await suspense_store.insert_items(tx, kept)
             if isinstance(decision, Mismatch):
-                log.error(
-                    "what the provider tells does not fit",
-                    reason=decision.reason,
-                    provider=current.provider,
-                    payment_id=str(current.payment_id),
-                    correlation_id=current.correlation_id,
-                )
                 SETTLED.labels(current.provider, decision.reason).inc()
+                if current.told_at(utc_now()) == Status.EXPIRED:
+                    # The money is kept in suspense; nobody waits for the session any more.
+                    decision = domain.expire(current, utc_now())
             if isinstance(decision, Matched):
                 await write_matched(tx, [decision.payment])
-            if not isinstance(decision, Moved):
-                return
-            moved = decision.payment
-            await self.write(tx, [(moved, moved.correlation_id)])
-        self.wake([moved])
-        log.info("reconciled", payment_id=str(moved.payment_id), status=moved.status.value, correlation_id=moved.correlation_id)
+            moved = [decision.payment] if isinstance(decision, Moved) else []
+            await self.write(tx, [(payment, payment.correlation_id) for payment in moved])
+        self.wake(moved)
+        if opened:
+            self.on_followed()
+        alert(opened)
+        for payment in moved:
+            log.info("reconciled", payment_id=str(payment.payment_id), status=payment.status.value, correlation_id=payment.correlation_id)
 
     async def write(self, tx: Connection, moved: Sequence[tuple[Payment, str]]) -> None:
         """Payments that moved, each with the correlation id of what moved it, the orders that they pay, and what the others are told."""
@@ -161,23 +177,27 @@ class Settlement:
         if _orders_of(moved):
             self.on_followed()
 
-    async def _apply(
-        self, tx: Connection, read: _Read, locked: Locked, moved: dict[UUID, tuple[Payment, str]], matched: dict[UUID, Payment]
-    ) -> str:
+    async def _apply(self, tx: Connection, read: _Read, locked: Locked, batch: _Batch) -> str:
         """Decides one event against what is locked (and taken note of there, so that the next event of the batch sees it); the outcome's
         name."""
-        fact = read.event.fact
+        fact, message = read.event.fact, read.message
+        payment = locked.payments.get(read.session_id) if read.session_id is not None else None
         if not isinstance(fact, (Paid, Declined)):
             if (follow := self.follow.get(type(fact))) is None:
                 return "ignored"
-            payment = locked.payments.get(read.session_id) if read.session_id is not None else None
-            return await follow(tx, fact, payment, read.message.correlation_id)
-        match locked.settle(fact):
+            if payment is not None and payment.payment_id in batch.moved:
+                # What follows the paying is written beside it, so the paying has to be there.
+                await self.write(tx, [batch.moved.pop(payment.payment_id)])
+                batch.written.append(payment)
+            return await follow(tx, fact, payment, message.correlation_id)
+        decision = locked.settle(fact)
+        batch.kept += _kept(fact, decision, payment, message.provider, message.correlation_id)
+        match decision:
             case Moved(payment):
-                moved[payment.payment_id] = (payment, read.message.correlation_id)
+                batch.moved[payment.payment_id] = (payment, message.correlation_id)
                 return "applied"
             case Matched(payment):
-                matched[payment.payment_id] = payment
+                batch.matched[payment.payment_id] = payment
                 return "matched"
             case Unchanged():
                 return "unchanged"
@@ -196,6 +216,14 @@ class Settlement:
             except Permanent as error:
                 failures.append(Failure(index, error))
         return reads, failures
+
+
+def _kept(fact: Told | Ended, decision: Decision | Matched, payment: Payment | None, provider: str, correlation_id: str) -> list[Item]:
+    """The money of a proof that has found no place, if there is any."""
+    if not isinstance(fact, Paid) or isinstance(decision, Matched):
+        return []
+    item = suspense.kept(fact, decision, payment, provider, correlation_id, utc_now())
+    return [] if item is None else [item]
 
 
 def _orders_of(moved: Sequence[Payment]) -> list[Payment]:

@@ -46,8 +46,8 @@ def updated(payment: Payment, correlation_id: str) -> PaymentUpdated:
 
 def moved(payment: Payment, correlation_id: str) -> tuple[str, PaymentCompleted | PaymentUpdated]:
     """The outbox's key and event of a payment that settling has moved."""
-    # What was paid from the balance, wallet has moved already: it is told to pages only.
-    credits = payment.status is Status.COMPLETED and payment.provider != PAID_FROM_BALANCE
+    # What was paid from the balance or out of suspense is moved by command: it is told to pages only.
+    credits = payment.status is Status.COMPLETED and payment.provider != PAID_FROM_BALANCE and payment.booked_as is None
     return outbox_key(payment), completed(payment, correlation_id) if credits else updated(payment, correlation_id)
 
 
