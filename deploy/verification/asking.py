@@ -13,10 +13,12 @@ import asyncpg
 from deploy.verification.book import BOOK
 from deploy.verification.credits import CREDITS
 from deploy.verification.dead_letters import CLAIM, find_dead_letters
+from deploy.verification.explained import EXPLAINED
 from deploy.verification.invariants import Finding, Invariant
+from deploy.verification.outgoing import OUTGOING
 from deploy.verification.pushes import PUSHES
 
-INVARIANTS: Final = (*BOOK, *CREDITS, *PUSHES)
+INVARIANTS: Final = (*BOOK, *CREDITS, *OUTGOING, *EXPLAINED, *PUSHES)
 
 _ROWS: Final = 20
 _AGAIN_SECONDS: Final = 0.25

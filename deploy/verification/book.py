@@ -1,4 +1,4 @@
-"""Invariant A: each transfer, currency and the whole book sum to zero; every balance is the sum of its entries, versions have no gap."""
+"""Invariant A: each transfer, currency and the whole book sum to zero; every balance is the sum of its entries, what is held included."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from typing import Final
 
 from deploy.verification.invariants import Invariant
 
-# What users have, plus what the platform's accounts have (their sums come from the transfers), is nothing: money only moved between them.
+# What users have, held or not, plus what the platform's accounts have (their sums come from the transfers), is nothing: money only moved
+# between them.
 # The users' side is their running balances, so a balance that was changed by hand or a transfer that moved none shows here.
 _BOOK_SUMS_TO_ZERO: Final = """
     select currency, coalesce(users_minor, 0) as users_minor, coalesce(platform_minor, 0) as platform_minor
@@ -22,7 +23,7 @@ _BOOK_SUMS_TO_ZERO: Final = """
             select target_id, currency, amount_minor from wallet.transfers
         ) as side
         join wallet.accounts as account using (account_id)
-        where account.kind <> 'user'
+        where account.kind not in ('user', 'held')
         group by side.currency
     ) as platform using (currency)
     where coalesce(users_minor, 0) + coalesce(platform_minor, 0) <> 0
@@ -83,34 +84,71 @@ _VERSIONS_HAVE_NO_GAP: Final = """
     order by account_id, version
 """
 
+# A side that is a user's account changes available; one that is what a user has held changes held, of that user's account. So what settles
+# a hold has changed held alone.
 _ENTRIES_AGREE_WITH_TRANSFERS: Final = """
-    select entry.account_id, entry.version, entry.transfer_id, entry.kind, entry.change_minor, account.kind as account_kind,
-           transfer.kind as transfer_kind, transfer.source_id, transfer.target_id, transfer.amount_minor
+    select entry.account_id, entry.version, entry.transfer_id, entry.kind, entry.change_minor, entry.held_change_minor,
+           account.kind as account_kind, transfer.kind as transfer_kind, transfer.source_id, transfer.target_id, transfer.amount_minor
     from wallet.entries as entry
     left join wallet.transfers as transfer using (transfer_id)
-    left join wallet.accounts as account using (account_id)
+    left join wallet.accounts as account on account.account_id = entry.account_id
+    left join wallet.accounts as source on source.account_id = transfer.source_id
+    left join wallet.accounts as target on target.account_id = transfer.target_id
     where transfer.transfer_id is null
        or account.kind is distinct from 'user'
        or entry.kind <> transfer.kind
-       or entry.change_minor is distinct from case entry.account_id
+       or entry.account_id not in (coalesce(source.holder_id, source.account_id), coalesce(target.holder_id, target.account_id))
+       or entry.change_minor <> case entry.account_id
               when transfer.target_id then transfer.amount_minor
               when transfer.source_id then -transfer.amount_minor
+              else 0
+          end
+       or entry.held_change_minor <> case entry.account_id
+              when target.holder_id then transfer.amount_minor
+              when source.holder_id then -transfer.amount_minor
+              else 0
           end
     order by entry.account_id, entry.version
 """
 
+# One entry even where both sides are the same user's: money that is held or given back.
 _TRANSFERS_MOVED_THEIR_ACCOUNTS: Final = """
     select side.transfer_id, side.reference, account.account_id, account.owner, count(entry.version) as entries
     from (
-        select transfer_id, reference, source_id as account_id from wallet.transfers
-        union all
-        select transfer_id, reference, target_id from wallet.transfers
+        select transfer.transfer_id, transfer.reference, coalesce(account.holder_id, account.account_id) as account_id
+        from wallet.transfers as transfer join wallet.accounts as account on account.account_id = transfer.source_id
+        union
+        select transfer.transfer_id, transfer.reference, coalesce(account.holder_id, account.account_id)
+        from wallet.transfers as transfer join wallet.accounts as account on account.account_id = transfer.target_id
     ) as side
     join wallet.accounts as account on account.account_id = side.account_id and account.kind = 'user'
     left join wallet.entries as entry on entry.transfer_id = side.transfer_id and entry.account_id = side.account_id
     group by side.transfer_id, side.reference, account.account_id, account.owner
     having count(entry.version) <> 1
     order by side.transfer_id, account.account_id
+"""
+
+# Held three times over: as the user's running balance, as the sum of what moved to the 'held' account, and as what open holds hold.
+_HELD_IS_WHAT_HOLDS_HOLD: Final = """
+    select holder.account_id, holder.owner, holder.currency, holder.held_minor, coalesce(moved.held_minor, 0) as transfers_minor,
+           coalesce(open.held_minor, 0) as holds_minor
+    from wallet.accounts as holder
+    left join (
+        select account.holder_id as account_id, sum(side.change_minor) as held_minor
+        from (
+            select target_id as account_id, amount_minor as change_minor from wallet.transfers
+            union all
+            select source_id, -amount_minor from wallet.transfers
+        ) as side
+        join wallet.accounts as account on account.account_id = side.account_id and account.kind = 'held'
+        group by account.holder_id
+    ) as moved using (account_id)
+    left join (
+        select account_id, sum(amount_minor) as held_minor from wallet.holds where state = 'held' group by account_id
+    ) as open using (account_id)
+    where holder.kind = 'user'
+      and (holder.held_minor <> coalesce(moved.held_minor, 0) or holder.held_minor <> coalesce(open.held_minor, 0))
+    order by holder.account_id
 """
 
 BOOK: Final = (
@@ -120,4 +158,5 @@ BOOK: Final = (
     Invariant("A", "versions run from 1 without a gap, each balance after is the sum so far", _VERSIONS_HAVE_NO_GAP),
     Invariant("A", "every entry agrees with its transfer", _ENTRIES_AGREE_WITH_TRANSFERS),
     Invariant("A", "every transfer has one entry in each user's account that it moved", _TRANSFERS_MOVED_THEIR_ACCOUNTS),
+    Invariant("A", "what users have held is what moved there, and what their open holds hold", _HELD_IS_WHAT_HOLDS_HOLD),
 )

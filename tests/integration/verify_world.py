@@ -1,13 +1,35 @@
-"""A sound book of both services, for tests that break it."""
+"""Sound books of both services, for tests that break them."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any, Final
+from uuid import UUID
 
 from services.wallet import store
 from services.wallet.domain import Transfer
-from tests.integration.wallet_world import WalletWorld, a_transfer, prepare_schemas, user, wallet_world
+from services.wallet.handlers.credits import Credits
+from shared.contracts.base import new_id, utc_now
+from shared.contracts.wallet_commands import Account
+from tests.integration.funds_world import (
+    FEES,
+    LOSS,
+    PROVIDER,
+    Command,
+    a_move,
+    a_release,
+    a_reserve,
+    a_settle,
+    do,
+    funds,
+    leg,
+    person,
+    refused,
+)
+from tests.integration.wallet_world import WalletWorld, a_transfer, completed, prepare_schemas, user, wallet_world
+
+FROM_BALANCE: Final = Account(kind="clearing", owner="balance")
 
 
 @asynccontextmanager
@@ -17,28 +39,147 @@ async def sound_world(database_url: str) -> AsyncIterator[WalletWorld]:
     async with wallet_world(database_url) as world:
         for n in range(5):
             await pay(world, a_transfer(target=user(str(n % 2))))
-        await break_it(world, "update wallet.outbox set sent_at = clock_timestamp()")
+        await push(world)
+        yield world
+
+
+@asynccontextmanager
+async def whole_world(database_url: str) -> AsyncIterator[WalletWorld]:
+    """A sound book of everything that a payment can do: beside the deposits a session, an order and a payment from the balance, money that
+    went back and out, and money on its way."""
+    async with sound_world(database_url) as world:
+        await refund(world, await pay_for_others(world))
+        await withdraw(world)
+        await push(world)
         yield world
 
 
 async def pay(world: WalletWorld, transfer: Transfer, *, credited: bool = True) -> None:
-    """A completed payment and its credit."""
-    async with world.admin() as admin:
-        await admin.execute(
-            """
-            insert into payments.payments (
-                payment_id, user_id, kind, provider, amount_minor, currency, status, charge_reference, credit_reference, locale,
-                correlation_id, completed_at
-            ) values ($1, $2, 'deposit', 'mock', $3, $4, 'completed', $5, $5, 'en', 'request-1', clock_timestamp())
-            """,
-            transfer.payment_id,
-            transfer.target.owner,
-            transfer.money.amount_minor,
-            transfer.money.currency,
-            transfer.reference,
-        )
-        if credited:
+    """A completed deposit and its credit."""
+    await insert_payment(
+        world,
+        payment_id=transfer.payment_id,
+        user_id=transfer.target.owner,
+        amount_minor=transfer.money.amount_minor,
+        currency=transfer.money.currency,
+        credit_reference=transfer.reference,
+    )
+    if credited:
+        async with world.admin() as admin:
             await store.post_transfers(admin, [transfer])
+
+
+async def pay_for_others(world: WalletWorld) -> UUID:
+    """User 0 pays mentor 7: once from the balance, once at the provider (that one's id). A guest pays an order."""
+    session: dict[str, Any] = {"kind": "payment", "user_id": "0", "mentor_id": "7", "coaching_session_id": "1"}
+    event = completed(user_id="7", payer_id="0", kind="payment", amount_minor=1000, fee_minor=33, credit_reference="mock:session")
+    await insert_payment(
+        world, payment_id=event.payment_id, amount_minor=1000, fee_minor=33, credit_reference=event.credit_reference, **session
+    )
+    order = completed(user_id=None, kind="order", amount_minor=700, credit_reference="mock:order")
+    await insert_payment(
+        world, payment_id=order.payment_id, user_id=None, kind="order", order_id=new_id(), amount_minor=700, credit_reference="mock:order"
+    )
+    assert await Credits(world.pool, lambda _: None).handle([event, order]) == []
+
+    payment_id = new_id()
+    reference = f"balance:{payment_id}"
+    await insert_payment(
+        world, payment_id=payment_id, provider="balance", amount_minor=500, fee_minor=50, credit_reference=reference, **session
+    )
+    legs = leg(person("0"), FROM_BALANCE, 500), leg(FROM_BALANCE, person("7"), 450), leg(FROM_BALANCE, FEES, 50, kind="fee")
+    await command(world, a_move(*legs, reference=reference, kind="payment", payment_id=payment_id))
+    return event.payment_id
+
+
+async def refund(world: WalletWorld, payment_id: UUID) -> None:
+    """Of what mentor 7 was paid one refund went back, one came back from there, one is at the provider."""
+    about: dict[str, Any] = {"payment_id": payment_id, "provider": "mock", "currency": "rsd", "owner_id": "7", "origin": "request"}
+    of_hold: dict[str, Any] = {"kind": "refund", "user_id": "7", "payment_id": payment_id}
+
+    gone = new_id()
+    state: dict[str, Any] = {"state": "succeeded", "settled_at": utc_now(), "forced": True}
+    amounts = {"amount_minor": 100, "fee_minor": 4, "wanted_minor": 96, "held_minor": 90, "loss_minor": 6}
+    await insert(world, "refunds", refund_id=gone, correlation_id="request-1", **about, **state, **amounts)
+    await command(world, a_reserve(90, reference=f"refund:{gone}", **of_hold))
+    await command(world, a_settle(f"refund:{gone}", leg(FEES, PROVIDER, 4, kind="fee"), leg(LOSS, PROVIDER, 6)))
+
+    returned = new_id()
+    state = {"state": "failed", "settled_at": utc_now()}
+    amounts = {"amount_minor": 100, "fee_minor": 3, "wanted_minor": 97, "held_minor": 97, "loss_minor": 0}
+    await insert(world, "refunds", refund_id=returned, correlation_id="request-1", **about, **state, **amounts)
+    await command(world, a_reserve(97, reference=f"refund:{returned}", **of_hold))
+    await command(world, a_settle(f"refund:{returned}", leg(FEES, PROVIDER, 3, kind="fee")))
+    back = leg(PROVIDER, person("7"), 97), leg(PROVIDER, FEES, 3, kind="fee")
+    await command(world, a_move(*back, reference=f"refund:{returned}:reversal", kind="refund", payment_id=payment_id))
+
+    pending = new_id()
+    state = {"state": "pending", "next_at": utc_now()}
+    amounts = {"amount_minor": 50, "fee_minor": 0, "wanted_minor": 50, "held_minor": 50, "loss_minor": 0}
+    await insert(world, "refunds", refund_id=pending, correlation_id="request-1", **about, **state, **amounts)
+    await command(world, a_reserve(50, reference=f"refund:{pending}", **of_hold))
+
+
+async def withdraw(world: WalletWorld) -> None:
+    """User 1 had one paid, one returned by the bank, and one canceled; one waits for a decision."""
+    for status, step in (("paid", "done"), ("returned", "done"), ("canceled", "done"), ("pending", "waiting")):
+        withdrawal_id = await insert_withdrawal(world, status=status, step=step)
+        reference = f"withdrawal:{withdrawal_id}"
+        await command(world, a_reserve(100, reference=reference))
+        if status == "canceled":
+            await command(world, a_release(reference))
+        if status in ("paid", "returned"):
+            await command(world, a_settle(reference))
+        if status == "returned":
+            await command(world, a_move(leg(PROVIDER, person("1"), 100), reference=f"{reference}:returned", kind="withdrawal"))
+
+
+async def insert_payment(world: WalletWorld, **columns: Any) -> None:
+    """A completed deposit of the mock, unless `columns` say otherwise."""
+    usual = {"kind": "deposit", "provider": "mock", "currency": "rsd", "status": "completed", "locale": "en", "completed_at": utc_now()}
+    reference = columns["credit_reference"]
+    await insert(world, "payments", correlation_id="request-1", **(usual | {"charge_reference": reference} | columns))
+
+
+async def insert_withdrawal(world: WalletWorld, **columns: Any) -> UUID:
+    """100 of user 1's, to a bank account, approved by an admin where that is needed."""
+    withdrawal_id = new_id()
+    usual: dict[str, Any] = {
+        "withdrawal_id": withdrawal_id,
+        "user_id": "1",
+        "amount_minor": 100,
+        "currency": "rsd",
+        "destination": b"sealed",
+        "destination_type": "bank_account",
+        "account_masked": "****1",
+        "name_masked": "A***",
+        "payout_method": "mock",
+        "caller": "user:1",
+        "correlation_id": "request-1",
+        "created_at": utc_now(),
+        "updated_at": utc_now(),
+    }
+    if columns["status"] in ("paid", "returned", "sending"):
+        usual |= {"decision": "approve", "decided_by": "user:9", "decided_at": utc_now()}
+    await insert(world, "withdrawals", **(usual | columns))
+    return withdrawal_id
+
+
+async def insert(world: WalletWorld, table: str, **columns: Any) -> None:
+    """A row of payments' own."""
+    names, values = ", ".join(columns), ", ".join(f"${n}" for n in range(1, len(columns) + 1))
+    async with world.admin() as admin:
+        await admin.execute(f"insert into payments.{table} ({names}) values ({values})", *columns.values())  # noqa: S608 - the tests' own
+
+
+async def command(world: WalletWorld, given: Command) -> None:
+    answer = await do(funds(world), given)
+    assert refused(answer) is None, answer
+
+
+async def push(world: WalletWorld) -> None:
+    """What the relay would have done."""
+    await break_it(world, "update wallet.outbox set sent_at = clock_timestamp() where sent_at is null")
 
 
 async def break_it(world: WalletWorld, *statements: str) -> None:

@@ -1,0 +1,79 @@
+"""Invariants B and C for money going out: booked as it went, held as long as it is on its way, and no longer."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from deploy.verification.invariants import Invariant
+
+# What has left at a provider: its clearing account got as much, from whomever it was taken. What came back went out of it again. Both are
+# written down only when wallet has done its part.
+_BOOKED_AS_IT_WENT: Final = """
+    with gone as (
+        select 'refund:' || refund_id as hold, provider, currency, amount_minor + excess_minor as amount_minor,
+               state in ('succeeded', 'reversing') or settled_at is not null as is_settled,
+               ':reversal' as back, state = 'failed' and settled_at is not null as is_back
+        from payments.refunds where state <> 'refused'
+        union all
+        select 'withdrawal:' || withdrawal_id, payout_method, currency, amount_minor,
+               status in ('paid', 'returned'), ':returned', status = 'returned'
+        from payments.withdrawals
+    )
+    select gone.hold, gone.provider, gone.currency, gone.amount_minor, gone.is_settled, gone.is_back,
+           coalesce(booked.settled_minor, 0) as settled_minor, coalesce(booked.back_minor, 0) as back_minor
+    from gone
+    left join lateral (
+        select sum(transfer.amount_minor) filter (where target.owner = gone.provider and target.kind = 'clearing'
+                                                    and transfer.reference ~ ':settle(#[1-9])?$') as settled_minor,
+               sum(transfer.amount_minor) filter (where source.owner = gone.provider and source.kind = 'clearing'
+                                                    and transfer.reference ~ (gone.back || '(#[1-9])?$')) as back_minor
+        from wallet.transfers as transfer
+        join wallet.accounts as source on source.account_id = transfer.source_id
+        join wallet.accounts as target on target.account_id = transfer.target_id
+        where transfer.currency = gone.currency
+          and transfer.reference >= gone.hold || ':' and transfer.reference < gone.hold || ';'
+    ) as booked on true
+    where gone.is_settled and booked.settled_minor is distinct from gone.amount_minor
+       or gone.is_back and booked.back_minor is distinct from gone.amount_minor
+    order by gone.hold
+"""
+
+# payments looks for the end of a hold before it calls the saga ended: a hold that outlives its saga is forgotten money.
+_NO_HOLD_WITHOUT_A_SAGA: Final = """
+    select hold.reference, holder.owner, holder.currency, hold.amount_minor, hold.created_at, refund.state as refund_state,
+           withdrawal.step as withdrawal_step
+    from wallet.holds as hold
+    join wallet.accounts as holder using (account_id)
+    left join payments.refunds as refund on hold.reference = 'refund:' || refund.refund_id
+    left join payments.withdrawals as withdrawal on hold.reference = 'withdrawal:' || withdrawal.withdrawal_id
+    where hold.state = 'held'
+      and not coalesce(
+          refund.state not in ('succeeded', 'reversing', 'failed', 'refused') and refund.owner_id = holder.owner,
+          withdrawal.step <> 'done' and withdrawal.user_id = holder.owner,
+          false
+      )
+    order by hold.created_at
+"""
+
+# The other way round: what may be sent, or has been, is held until that is settled.
+_WHAT_IS_SENT_IS_HELD: Final = """
+    select live.hold, live.owner, live.currency, live.amount_minor, live.step, hold.state, hold.amount_minor as held_minor
+    from (
+        select 'refund:' || refund_id as hold, owner_id as owner, currency, held_minor as amount_minor, state as step
+        from payments.refunds where state in ('sending', 'pending') and held_minor is not null
+        union all
+        select 'withdrawal:' || withdrawal_id, user_id, currency, amount_minor, step
+        from payments.withdrawals where step in ('waiting', 'approved', 'sending')
+    ) as live
+    left join wallet.holds as hold on hold.reference = live.hold
+    left join wallet.accounts as holder using (account_id)
+    where (hold.state, hold.amount_minor, holder.owner, holder.currency)
+              is distinct from ('held', live.amount_minor, live.owner, live.currency)
+    order by live.hold
+"""
+
+OUTGOING: Final = (
+    Invariant("B", "each refund and withdrawal is booked as it went", _BOOKED_AS_IT_WENT),
+    Invariant("C", "no hold without a live refund or withdrawal", _NO_HOLD_WITHOUT_A_SAGA),
+    Invariant("C", "what is on its way out is held", _WHAT_IS_SENT_IS_HELD),
+)
