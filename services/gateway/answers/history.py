@@ -21,9 +21,9 @@ STEPS = (
 _IDS = """What links this step to others. request_id is the X-Request-ID of the request that caused it, in every service; payment_id,
 session_id, order_id, event_id (the provider's), transaction_id and reference (the ledger's), transfer_id, message_id, user_id, refund_id,
 dispute_id, suspense_id, audit_id, provider_reference."""
-_DETAIL = """Figures of the step, by its kind: sums (each as a number of major units and as *_minor, beside their currency), method, outcome,
-type (of a message), source and target (of a transfer), version and balances (of an entry; for its owner and admins), and for admins a
-provider event's headers and body as they came (body_hex when it is no text; raw_left_out says why they are not shown)."""
+_DETAIL = """Figures of the step, by its kind: sums (each as a number of major units and as *_minor, beside their currency), method,
+outcome, type (of a message), source and target (of a transfer), version and balances (of an entry; for its owner and admins), and for
+admins a provider event's headers and body as they came (body_hex when it is no text; raw_left_out says why they are not shown)."""
 
 
 def _object(description: str, values: Any, *examples: dict[str, Any]) -> Any:

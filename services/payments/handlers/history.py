@@ -50,7 +50,8 @@ class History:
                 return refusals.payment_not_found(query.correlation_id)
             payment = subject.payment
             events = await store.list_events(db, payment.payment_id, self.seal if admin else None)
-            followed = await store.list_refunds(db, payment.payment_id)
+            kinds = [await read(db, payment.payment_id) for read in (store.list_suspense, store.list_refunds, store.list_disputes)]
+            followed = [kept for kind in kinds for kept in kind]
             steps = [*timeline.of_payment(subject, events), *(step for kept in followed for step in timeline.of_what_followed(kept))]
             if admin:
                 resources = [f"payment:{payment.payment_id}", *(f"{kept.kind}:{kept.thing_id}" for kept in followed)]
@@ -63,7 +64,7 @@ class History:
             payment_id=payment.payment_id,
             steps=tuple(_told(step) for step in timeline.in_order(steps)),
             references=tuple(timeline.references(payment, followed)),
-            truncated=len(events) == store.EVENTS_MAX or len(followed) == store.FOLLOWED_MAX,
+            truncated=len(events) == store.EVENTS_MAX or any(len(kind) == store.FOLLOWED_MAX for kind in kinds),
         )
 
 

@@ -26,6 +26,8 @@ create index payments_with_refunds on payments.payments (created_at desc, paymen
 create index payments_disputed on payments.payments (created_at desc, payment_id desc) where dispute_status is not null;
 create index payments_by_external_id on payments.payments (external_id, created_at desc, payment_id desc) where external_id is not null;
 
+create index suspense_items_assigned_payment on payments.suspense_items (assigned_payment_id) where assigned_payment_id is not null;
+
 create index audit_actor on payments.audit (actor, occurred_at desc, audit_id desc);
 create index audit_action on payments.audit (action, occurred_at desc, audit_id desc);
 

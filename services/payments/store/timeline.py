@@ -80,6 +80,36 @@ async def list_refunds(db: Connection, payment_id: UUID) -> list[KeptStep]:
     return [_refund(row) for row in reversed(rows)]
 
 
+async def list_disputes(db: Connection, payment_id: UUID) -> list[KeptStep]:
+    rows = await db.fetch(
+        """
+        select dispute_id, dispute_reference, amount_minor, currency, state, correlation_id, created_at, updated_at
+        from payments.disputes where payment_id = $1 order by created_at, dispute_id limit $2
+        """,
+        payment_id,
+        FOLLOWED_MAX,
+    )
+    return [_dispute(row) for row in rows]
+
+
+async def list_suspense(db: Connection, payment_id: UUID) -> list[KeptStep]:
+    """Money that came for the payment and did not fit, or that became it."""
+    rows = await db.fetch(
+        """
+        select item_id, provider, charge_reference, amount_minor, currency, reason, status, correlation_id, created_at, settled_at
+        from payments.suspense_items
+        where item_id in (
+            select item_id from payments.suspense_items where payment_id = $1
+            union select item_id from payments.suspense_items where assigned_payment_id = $1
+        )
+        order by created_at, item_id limit $2
+        """,
+        payment_id,
+        FOLLOWED_MAX,
+    )
+    return [_suspense(row) for row in rows]
+
+
 async def list_messages(db: Connection, payment: Payment, moments: Sequence[datetime]) -> list[KeptMessage]:
     """Messages about the payment that were written at about these moments and are still kept."""
     keys = {payment.user_id, payment.mentor_id, str(payment.payment_id)} - {None}
@@ -119,6 +149,35 @@ def _refund(row: Any) -> KeptStep:
         changes=tuple(changes),
         ids={} if row["provider_reference"] is None else {"provider_reference": row["provider_reference"]},
         detail={**money, "origin": row["origin"], "forced": row["forced"], "reason": row["reason"]},
+    )
+
+
+def _dispute(row: Any) -> KeptStep:
+    money = {"amount_minor": row["amount_minor"], "currency": row["currency"]}
+    ended = row["state"] in ("won", "lost")
+    return KeptStep(
+        kind="dispute",
+        thing_id=row["dispute_id"],
+        request_id=row["correlation_id"],
+        began_as="opened",
+        began_at=row["created_at"],
+        changes=((row["state"], row["updated_at"], money),) if ended else (),
+        ids={"provider_reference": row["dispute_reference"]},
+        detail=money,
+    )
+
+
+def _suspense(row: Any) -> KeptStep:
+    money = {"amount_minor": row["amount_minor"], "currency": row["currency"]}
+    return KeptStep(
+        kind="suspense",
+        thing_id=row["item_id"],
+        request_id=row["correlation_id"],
+        began_as="opened",
+        began_at=row["created_at"],
+        changes=() if row["settled_at"] is None else ((row["status"], row["settled_at"], money),),
+        ids={"transaction_id": f"{row['provider']}:{row['charge_reference']}"},
+        detail={**money, "reason": row["reason"]},
     )
 
 
