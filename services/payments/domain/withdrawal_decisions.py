@@ -131,10 +131,8 @@ def told(withdrawal: Withdrawal, fact: PayoutTold, now: datetime) -> Verdict:
     """What the provider says of the payout. Against: money has moved in a way that ours says it cannot have; somebody has to look."""
     match fact.outcome:
         case "paid":
-            verdict = _told_paid(withdrawal, fact.provider_reference, now)
-            # One that was resolved by hand has the operator's reference; a repeat of the outcome is no news.
-            paid_before = withdrawal.status in (Status.PAID, Status.RETURNED) or withdrawal.step is Step.SETTLING
-            return Known() if paid_before else verdict
+            # One that was resolved by hand has the operator's reference, or none; that it was paid is no news.
+            return Known() if _was_paid(withdrawal) else _told_paid(withdrawal, fact.provider_reference, now)
         case "failed" if withdrawal.step is Step.SENDING:
             return Moved(not_paid_out(withdrawal, fact.reason or "the provider could not pay it out", now))
         case "failed" if Status.FAILED in (withdrawal.status, withdrawal.outcome):
@@ -159,7 +157,7 @@ def _told_paid(withdrawal: Withdrawal, reference: str | None, now: datetime) -> 
     by_hand = withdrawal.payout_method == MANUAL and withdrawal.step is Step.APPROVED
     if withdrawal.step is Step.SENDING or by_hand:
         return Moved(paid_out(withdrawal, reference, now))
-    if Status.PAID in (withdrawal.status, withdrawal.outcome):
+    if _was_paid(withdrawal):
         return Known() if withdrawal.reference == reference else _final(withdrawal)
     return _not_sent(withdrawal)
 
@@ -195,6 +193,10 @@ def _not_overdue(withdrawal: Withdrawal, actor: Actor, unknown_before: datetime)
     if withdrawal.step is Step.SENDING and (withdrawal.unknown_since is None or withdrawal.unknown_since > unknown_before):
         return Against("payout_not_overdue", "Only a payout whose outcome has been unknown for a day is resolved by hand.")
     return None
+
+
+def _was_paid(withdrawal: Withdrawal) -> bool:
+    return withdrawal.step is Step.SETTLING or withdrawal.status in (Status.PAID, Status.RETURNED)
 
 
 def _not_sent(withdrawal: Withdrawal) -> Against:
