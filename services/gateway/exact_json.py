@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ VALUES_MAX: Final = 1_000
 TEXT_LENGTH_MAX: Final = 4_000
 """Of a string, a name or a number; most fields take less."""
 _PART_MAX: Final = 64
+_WHOLE: Final = re.compile(r"(?P<digits>[0-9]{1,31})(?:\.0{1,31})?", re.ASCII)
 
 
 class MalformedJson(ValueError):
@@ -36,6 +38,13 @@ class Number:
     """A JSON number (or NaN, Infinity, which no field accepts, so that the answer can name the field) as its literal text."""
 
     text: str
+
+    @property
+    def whole(self) -> str | None:
+        """Its digits when it is a whole number, 0 or above: 5.0 is the same as 5 (JSON Schema 2020-12, validation, 6.1.1), and some
+        languages write no other; None for -1, 5.5, 5e0 and what is longer than any sum or id."""
+        found = _WHOLE.fullmatch(self.text)
+        return None if found is None else found["digits"]
 
 
 def parse(body: bytes) -> Any:

@@ -14,7 +14,6 @@ from services.gateway.exact_json import Number
 from shared.money import MAX_AMOUNT_MINOR, currency_code
 
 _DECIMAL: Final = re.compile(r"[0-9]{1,31}(?:\.[0-9]{1,31})?", re.ASCII)
-_INTEGER: Final = re.compile(r"0|[1-9][0-9]{0,18}", re.ASCII)
 _TIME: Final = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:[Zz]|[+-]\d{2}:\d{2})", re.ASCII)
 
 
@@ -34,14 +33,16 @@ def _decimal_text(value: Any) -> str:
 
 
 def _minor(value: Any) -> int:
-    if not isinstance(value, Number) or not _INTEGER.fullmatch(value.text) or not 0 < int(value.text) <= MAX_AMOUNT_MINOR:
+    whole = value.whole if isinstance(value, Number) else None
+    if whole is None or not 0 < int(whole) <= MAX_AMOUNT_MINOR:
         raise PydanticCustomError("minor_units", "must be an integer of minor units, above 0, at most 10^15")
-    return int(value.text)
+    return int(whole)
 
 
 def _subject_id(value: Any) -> Any:
     # As a number or as text, it is the same id.
-    return value.text if isinstance(value, Number) and _INTEGER.fullmatch(value.text) else value
+    whole = value.whole if isinstance(value, Number) else None
+    return whole if whole is not None and int(whole) <= _SUBJECT_MAX else value
 
 
 def _locale(value: str) -> str:
@@ -92,6 +93,7 @@ AmountMinor = Annotated[
 ]
 """A sum in minor units, as a JSON integer."""
 
+_SUBJECT_MAX: Final = 10**18
 _SUBJECT: Final = r"^[A-Za-z0-9][A-Za-z0-9._:@|+-]{0,63}$"
 SubjectId = Annotated[
     str,
@@ -99,7 +101,7 @@ SubjectId = Annotated[
     StringConstraints(pattern=_SUBJECT),
     WithJsonSchema(
         {
-            "anyOf": [{"type": "integer", "minimum": 0, "maximum": 10**18}, {"type": "string", "pattern": _SUBJECT}],
+            "anyOf": [{"type": "integer", "minimum": 0, "maximum": _SUBJECT_MAX}, {"type": "string", "pattern": _SUBJECT}],
             "description": "An integer or a string; told as a string.",
             "examples": [2, "2"],
         }

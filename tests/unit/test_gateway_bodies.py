@@ -31,6 +31,14 @@ def test_numbers_keep_the_text_that_was_sent() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "whole"), [("5", "5"), ("5.0", "5"), ("5.00", "5"), ("0", "0"), ("5.5", None), ("-5", None), ("5e0", None), ("1" * 32, None)]
+)
+def test_a_whole_number_may_be_written_with_a_point(text: str, whole: str | None) -> None:
+    """5.0 is an integer to every JSON Schema, and what some languages make of one."""
+    assert Number(text).whole == whole
+
+
+@pytest.mark.parametrize(
     "body", [b"", b"{", b"{} {}", b"\xff", b'"\\ud800"', b'"\\u0000"', b"[" * 21 + b"]" * 21, b"[" * 100_000, b"01", b"'a'"]
 )
 def test_what_is_not_one_sound_json_value_is_refused(body: bytes) -> None:
