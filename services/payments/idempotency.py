@@ -121,3 +121,16 @@ async def keep(tx: Connection, request: Idempotency, answer: str) -> str:
     )
     assert isinstance(kept, str)
     return kept
+
+
+async def leave(tx: Connection, request: Idempotency) -> None:
+    """Nobody works on the claimed request for now: what it began goes on by itself, and whoever asks again takes it up at once."""
+    await tx.execute(
+        """
+        update payments.idempotency_keys set working_until = least(working_until, clock_timestamp())
+        where caller = $1 and operation = $2 and key_hash = $3 and answer is null
+        """,
+        request.caller,
+        request.operation,
+        request.key_hash,
+    )

@@ -71,8 +71,10 @@ class Once(Generic[Answer]):
             return await self.keep(tx, command, self._reply(answer=refusal))
 
     async def keep(self, tx: Connection, command: Command, reply: CommandReply[Answer]) -> CommandReply[Answer]:
-        """Keeps a final answer; an earlier one under the same key wins, as replayed. In progress is no final answer."""
+        """Keeps a final answer; an earlier one under the same key wins, as replayed. In progress is no final answer: the key is free for
+        whoever asks again."""
         if isinstance(reply.answer, InProgress):
+            await idempotency.leave(tx, command.idempotency)
             return reply
         text = reply.model_dump_json()
         kept = await idempotency.keep(tx, command.idempotency, text)

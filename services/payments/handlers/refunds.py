@@ -44,12 +44,15 @@ class RefundRequests:
 
         async def work(tx: Connection, first_id: UUID | None) -> UUID | RefundReply:
             refund_id = first_id or command.refund_id
+            # Locked first: the same command, delivered twice at once, finds here what it made before.
+            payment_id = _uuid(command.payment_id)
+            payment = None if payment_id is None else await payment_store.lock_payment(tx, payment_id)
             known = await store.find(tx, refund_id)
             if isinstance(known, store.RefusedRequest):
                 return once.reply(known.refusal)
             if known is None:
                 check_deadline(command)
-                refusal = await self._write_down(tx, command, refund_id)
+                refusal = await self._write_down(tx, command, refund_id, payment)
                 if refusal is not None:
                     return once.reply(refusal)
             return refund_id
@@ -66,10 +69,8 @@ class RefundRequests:
         async with transaction(self.pool) as tx:
             return await once.keep(tx, command, once.reply(await self._answer(tx, begun)))
 
-    async def _write_down(self, tx: Connection, command: RefundPayment, refund_id: UUID) -> Refused | None:
+    async def _write_down(self, tx: Connection, command: RefundPayment, refund_id: UUID, payment: Payment | None) -> Refused | None:
         """Writes the refund, or why there is none: for whoever polls it, and as the answer."""
-        payment_id = _uuid(command.payment_id)
-        payment = None if payment_id is None else await payment_store.lock_payment(tx, payment_id)
         begun = await self._begin(tx, payment, _asked(command, refund_id))
         if isinstance(begun, Refund):
             try:

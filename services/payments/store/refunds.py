@@ -97,6 +97,7 @@ async def insert_refused(
         """
         insert into payments.refunds (refund_id, payment_id, state, origin, refusal, requested_by, caller, correlation_id)
         values ($1, $2, 'refused', 'request', $3, $4, $5, $6)
+        on conflict (refund_id) do nothing
         """,
         refund_id,
         payment_id,
