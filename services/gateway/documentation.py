@@ -14,6 +14,7 @@ from starlette.responses import Response
 from services.gateway.answers import Answer, ProblemAnswer
 from services.gateway.auth import COOKIE, CSRF_HEADER
 from services.gateway.fields import RequestBody
+from services.gateway.links import link
 from services.gateway.problems import CODES, PROBLEM_TYPE, problem_object
 from services.gateway.schemas import complete_bodies, without_null
 from shared.contracts.payment_commands import FieldProblem
@@ -24,6 +25,7 @@ Shape = type[BaseModel] | tuple[type[BaseModel], ...] | None
 _REF: Final = "#/components/schemas/{model}"
 _ID: Final = "0199d3a2-8f10-7c3e-9a51-6f6d2f0c1b7e"
 _SIGNED_IN: Final = ("not_authenticated", "invalid_token", "csrf_failed")
+_GUESTS: Final = ("invalid_token", "csrf_failed")
 _BODY: Final = ("request_timeout", "body_too_large", "unsupported_media_type", "invalid_request")
 _BEHIND: Final = ("broker_unavailable", "busy")
 
@@ -31,6 +33,7 @@ _HEADERS: Final[dict[int, dict[str, str]]] = {
     304: {"ETag": "Of the answer that is known."},
     202: {"Location": "Where to poll; it carries a receipt and never answers 404.", "Retry-After": "Seconds."},
     401: {"WWW-Authenticate": "Bearer"},
+    402: {"Retry-After": "Seconds, with not_ready."},
     405: {"Allow": "The methods that are."},
     409: {"Retry-After": "Seconds, with idempotency_key_in_use."},
     429: {"Retry-After": "Whole seconds until the next request is taken."},
@@ -46,6 +49,7 @@ def operation(
     body: type[BaseModel] | None = None,
     problems: Sequence[str] = (),
     signed_in: bool = True,
+    guests: bool = False,
     asks_behind: bool = False,
     idempotent: bool = False,
     limited: bool = True,
@@ -54,10 +58,10 @@ def operation(
 ) -> dict[str, Any]:
     """The arguments of a FastAPI route. `answers`: each status with its shape and what it means.
 
-    `signed_in`, `body`, `asks_behind`, `idempotent` and `limited` each add the problems and parameters that come with them.
+    `signed_in` (or, with `guests`, not), `body`, `asks_behind`, `idempotent` and `limited` each add the problems and parameters that come with them.
     """
     codes = [
-        *(_SIGNED_IN if signed_in else ("csrf_failed",)),
+        *(_GUESTS if guests else _SIGNED_IN if signed_in else ("csrf_failed",)),
         *(("too_many_requests",) if limited else ()),
         *(_BODY if body else ()),
         *(_BEHIND if asks_behind else ("busy",)),
@@ -65,7 +69,8 @@ def operation(
         *problems,
         "internal_error",
     ]
-    extra: dict[str, Any] = {"security": [{"bearer": []}, {"cookie": [], "csrf": []}] if signed_in else []}
+    known: list[dict[str, list[str]]] = [{"bearer": []}, {"cookie": [], "csrf": []}]
+    extra: dict[str, Any] = {"security": [*([{}] if guests else []), *known] if signed_in else []}
     if body is not None:
         extra["requestBody"] = {"required": True, "content": {"application/json": {"schema": _ref(body)}}}
     if idempotent:
@@ -130,6 +135,7 @@ def _document(app: FastAPI, public_url: str, more_paths: Mapping[str, Any]) -> d
         "csrf": {"type": "apiKey", "in": "header", "name": CSRF_HEADER, "description": "Beside the cookie, on unsafe methods."},
     }
     document["servers"] = [{"url": public_url}]
+    link(document)
     return document
 
 

@@ -157,6 +157,18 @@ def test_posts_that_make_or_move_money_take_the_key(document: dict[str, Any]) ->
             assert "Location" in operation["responses"]["202"]["headers"]
 
 
+def test_what_was_made_leads_on_to_what_can_be_done_with_it(document: dict[str, Any]) -> None:
+    names = {operation["operationId"]: operation for _, operation in operations(document)}
+    made = document["paths"]["/api/v1/balance/deposit"]["post"]["responses"]["201"]["links"]
+    (shown,) = [link for name, link in made.items() if name.startswith("payment_api_v1_payments__payment_id__get")]
+    assert shown["parameters"] == {"payment_id": "$response.body#/payment_id"}
+    for operation in names.values():
+        for answer in operation["responses"].values():
+            for link in answer.get("links", {}).values():
+                taken = {parameter["name"] for parameter in names[link["operationId"]]["parameters"]}
+                assert set(link["parameters"]) <= taken
+
+
 def test_operation_names_are_not_repeated(document: dict[str, Any]) -> None:
     names = [operation["operationId"] for _, operation in operations(document)]
     assert len(names) == len(set(names))
