@@ -68,6 +68,15 @@ class Gate:
             raise Problem("csrf_failed", f"send the session's csrf_token as {CSRF_HEADER}")
         return self._counted(Caller(identity, token))
 
+    def admit_guest(self, request: Request) -> Caller | None:
+        """The caller; None for a guest, who has no header, and no cookie or one that has ended. Problems: as admit()."""
+        if bearer_token(request) is None:
+            try:
+                self._identity(request.cookies.get(COOKIE, ""))
+            except Problem:
+                return None
+        return self.admit(request)
+
     def admit_bearer(self, request: Request) -> Caller:
         """The caller of a request that no cookie may authorise."""
         token = bearer_token(request)

@@ -52,9 +52,11 @@ class Issued:
             raise RefusedByDecision(reply.answer, replayed=reply.replayed)
         return reply.answer, reply.replayed
 
-    def accepted(self, path: str, polled_id: str, **ids: str) -> Response:
-        """202: safe, but slow. `path` is the resource's own under the API's root; its Location never answers 404 to this caller."""
-        receipt = receipts.sign(self.parts.keys, resource_id=polled_id, caller=self.idempotency.caller, deadline=self.deadline)
+    def accepted(self, path: str, polled_id: str, *, known_to: str | None = None, **ids: str) -> Response:
+        """202: safe, but slow. `path` is the resource's own under the API's root; its Location never answers 404 to this caller, or to
+        `known_to`."""
+        caller = known_to or self.idempotency.caller
+        receipt = receipts.sign(self.parts.keys, resource_id=polled_id, caller=caller, deadline=self.deadline)
         location = f"{self.parts.settings.public_url}{path}?receipt={receipt}"
         return Response(rendering.accepted(**ids), 202, {"Location": location, "Retry-After": str(_POLL_SECONDS)}, "application/json")
 

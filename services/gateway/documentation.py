@@ -58,7 +58,8 @@ def operation(
 ) -> dict[str, Any]:
     """The arguments of a FastAPI route. `answers`: each status with its shape and what it means.
 
-    `signed_in` (or, with `guests`, not), `body`, `asks_behind`, `idempotent` and `limited` each add the problems and parameters that come with them.
+    `signed_in` (or, with `guests`, not), `body`, `asks_behind`, `idempotent` and `limited` each add the problems and parameters that come
+    with them.
     """
     codes = [
         *(_GUESTS if guests else _SIGNED_IN if signed_in else ("csrf_failed",)),

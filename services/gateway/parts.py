@@ -12,6 +12,7 @@ from services.gateway.auth import Caller, Gate
 from services.gateway.config import GatewaySettings
 from services.gateway.directory import Directory
 from services.gateway.ingress import Ingress
+from services.gateway.logins import LoginRecords
 from services.gateway.requests import Services
 from shared.health import Health
 from shared.keys import Keys
@@ -30,6 +31,7 @@ class Parts:
     tickets: TicketOffice
     health: Health
     directory: Directory | None
+    logins: LoginRecords
 
 
 async def _parts(request: Request) -> Parts:
@@ -40,6 +42,12 @@ async def _caller(request: Request) -> Caller:
     return cast(Parts, request.app.state.parts).gate.admit(request)
 
 
+async def _guest_or_caller(request: Request) -> Caller | None:
+    return cast(Parts, request.app.state.parts).gate.admit_guest(request)
+
+
 GatewayParts = Annotated[Parts, Depends(_parts)]
 SignedIn = Annotated[Caller, Depends(_caller)]
 """The caller, who must be known; 401 or 403 otherwise."""
+GuestOrSignedIn = Annotated[Caller | None, Depends(_guest_or_caller)]
+"""The caller, or None for a guest; 401 for a bad header, 403 for a cookie without its CSRF token."""

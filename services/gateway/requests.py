@@ -11,6 +11,7 @@ from pydantic import Field, TypeAdapter
 from services.gateway.problems import Problem, RefusedByDecision
 from shared.contracts.base import Message
 from shared.contracts.intents import IntentCreated, PaymentCanceled, PaymentConfirmed
+from shared.contracts.orders import Interpretation, MockSessionEnded, MockSessionView, OrderCreated, OrderMarkedPaid, OrderView
 from shared.contracts.payment_commands import CommandReply, DepositCreated, MockSessionDecided, Refused
 from shared.contracts.queries import BalancesView, HealthView, PaymentView, TransactionPage, TransfersView, TransferView
 from shared.contracts.sessions import SessionSaved, SessionView
@@ -33,6 +34,12 @@ TRANSFER: Final[TypeAdapter[TransferView]] = TypeAdapter(TransferView)
 TRANSFERS: Final[TypeAdapter[TransfersView]] = TypeAdapter(TransfersView)
 BALANCES: Final[TypeAdapter[BalancesView]] = TypeAdapter(BalancesView)
 TRANSACTIONS: Final[TypeAdapter[TransactionPage | Refused]] = TypeAdapter(Annotated[TransactionPage | Refused, Field(discriminator="type")])
+ORDER_CREATED: Final[TypeAdapter[CommandReply[OrderCreated]]] = TypeAdapter(CommandReply[OrderCreated])
+MARKED_PAID: Final[TypeAdapter[CommandReply[OrderMarkedPaid]]] = TypeAdapter(CommandReply[OrderMarkedPaid])
+ORDER: Final[TypeAdapter[OrderView | Refused]] = TypeAdapter(Annotated[OrderView | Refused, Field(discriminator="type")])
+INTERPRETATION: Final[TypeAdapter[Interpretation | Refused]] = TypeAdapter(Annotated[Interpretation | Refused, Field(discriminator="type")])
+MOCK_PAGE: Final[TypeAdapter[MockSessionView | Refused]] = TypeAdapter(Annotated[MockSessionView | Refused, Field(discriminator="type")])
+MOCK_ENDED: Final[TypeAdapter[CommandReply[MockSessionEnded]]] = TypeAdapter(CommandReply[MockSessionEnded])
 HEALTH: Final[TypeAdapter[HealthView]] = TypeAdapter(HealthView)
 
 

@@ -228,7 +228,7 @@ async def test_readiness_is_the_gateways_own(world: World) -> None:
     assert (await world.http.get("/health/ready")).json() == {"service": "gateway", "status": "ready", "checks": {"broker": "ok"}}
     world.broker.cut()
     down = await world.lost()
-    assert (down.status_code, down.json()["code"], down.json()["checks"]) == (503, "not_ready", {"broker": "BrokerUnavailable"})
+    assert (down.status_code, down.json()["code"], down.json()["checks"]) == (503, "service_not_ready", {"broker": "BrokerUnavailable"})
 
 
 async def test_errors_of_the_framework_are_problems_too(world: World) -> None:

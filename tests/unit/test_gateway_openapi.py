@@ -32,6 +32,13 @@ WITHDRAWALS = {
         for decision in ("approve", "cancel", "reject", "mark-paid", "mark-failed", "mark-returned", "resolve")
     ),
 }
+ORDERS = {
+    "POST /api/v1/orders",
+    "POST /create_order/",
+    "POST /api/v1/payments/create-link",
+    "POST /api/v1/orders/{order_id}/payments",
+    "POST /api/v1/orders/{order_id}/mark-paid",
+}
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +85,10 @@ def test_every_promised_route_is_there(document: dict[str, Any]) -> None:
         "GET /api/v1/withdrawals",
         "GET /api/v1/withdrawals/{withdrawal_id}",
         *WITHDRAWALS,
+        *ORDERS,
+        "GET /api/v1/orders/{order_id}",
+        "GET /api/v1/payments/paid-interpretation",
+        "GET /api/payments/paid-interpretation",
         "POST /api/v1/stream/ticket",
         "POST /api/v1/webhooks/{provider}",
         "GET /health/live",
@@ -150,7 +161,7 @@ def test_no_page_is_longer_than_a_hundred(document: dict[str, Any]) -> None:
 
 def test_posts_that_make_or_move_money_take_the_key(document: dict[str, Any]) -> None:
     keyed = {name for name, operation in operations(document) if "Idempotency-Key" in repr(operation.get("parameters"))}
-    assert keyed == {"POST /api/v1/balance/deposit", "POST /api/v1/balance/mock/complete", *INTENTS, *WITHDRAWALS}
+    assert keyed == {"POST /api/v1/balance/deposit", "POST /api/v1/balance/mock/complete", *INTENTS, *WITHDRAWALS, *ORDERS}
     for name, operation in operations(document):
         if name in keyed:
             assert {"202", "409", "422"} <= set(operation["responses"])
@@ -176,7 +187,7 @@ def test_operation_names_are_not_repeated(document: dict[str, Any]) -> None:
 
 def test_codes_are_snake_case_and_their_statuses_are_the_contracts() -> None:
     assert all(re.fullmatch(r"[a-z]+(_[a-z]+)*", code) for code in CODES)
-    assert {status for status, _ in CODES.values()} == {400, 401, 403, 404, 405, 408, 409, 413, 415, 422, 429, 500, 503}
+    assert {status for status, _ in CODES.values()} == {400, 401, 402, 403, 404, 405, 408, 409, 413, 415, 422, 429, 500, 503}
     assert status_of("a_code_of_tomorrow") == 400
 
 

@@ -33,13 +33,15 @@ async def live() -> Response:
 
 @router.get(
     "/health/ready",
-    **operation("Is the gateway ready", answers={200: (ReadyAnswer, "Ready.")}, problems=("not_ready",), signed_in=False, limited=False),
+    **operation(
+        "Is the gateway ready", answers={200: (ReadyAnswer, "Ready.")}, problems=("service_not_ready",), signed_in=False, limited=False
+    ),
 )
 async def ready(request: Request, parts: GatewayParts) -> Response:
     state = await _own_state(parts)
     if state["status"] == "ready":
         return _json(state)
-    problem = Problem("not_ready", "the broker does not answer")
+    problem = Problem("service_not_ready", "the broker does not answer")
     # "status" of a problem is the number (RFC 9457), so the word is left out here.
     return problem_response(problem, request_id_of(request.scope), service=state["service"], checks=state["checks"])
 
@@ -49,7 +51,7 @@ async def ready(request: Request, parts: GatewayParts) -> Response:
     **operation(
         "Do all four services answer",
         answers={200: (SystemAnswer, "All are ready.")},
-        problems=("not_ready",),
+        problems=("service_not_ready",),
         signed_in=False,
         description="For people and start scripts, not for probes: one service's outage must not take another out of traffic.",
     ),
@@ -66,7 +68,7 @@ async def system(request: Request, parts: GatewayParts) -> Response:
     down = [name for name, state in services.items() if state["status"] != "ready"]
     if not down:
         return _json({"status": "ready", "services": services})
-    return problem_response(Problem("not_ready", f"not ready: {', '.join(down)}"), request_id, services=services)
+    return problem_response(Problem("service_not_ready", f"not ready: {', '.join(down)}"), request_id, services=services)
 
 
 @router.get(

@@ -1,0 +1,265 @@
+"""Orders: made by anybody, looked at by whoever knows their id, paid again, marked as paid by an admin."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Final
+from uuid import UUID
+
+from fastapi import APIRouter, Path, Query
+from pydantic import BaseModel, Field
+from starlette.requests import Request
+from starlette.responses import Response
+
+from services.gateway.answers.orders import AcceptedOrder, FailedOrder, OrderAnswer, OrderCreatedAnswer, OrderMarkedPaidAnswer
+from services.gateway.api.deposits import own_locale
+from services.gateway.auth import Caller
+from services.gateway.bodies import Body, read_json
+from services.gateway.commands import Issued, issue, not_there_yet
+from services.gateway.documentation import operation
+from services.gateway.edge import request_id_of
+from services.gateway.fields import ExternalIdField, Locale, MetadataField, RequestBody
+from services.gateway.guests import caller_of_order, guest_callers
+from services.gateway.idempotency import caller_of
+from services.gateway.order_fields import BirthDateField, EmailField, PhoneField, PointsField
+from services.gateway.parts import GatewayParts, GuestOrSignedIn, Parts, SignedIn
+from services.gateway.problems import Problem, RefusedByDecision, malformed
+from services.gateway.rendering import orders as rendering
+from services.gateway.requests import MARKED_PAID, ORDER, ORDER_CREATED
+from shared.contracts.base import new_id
+from shared.contracts.orders import CreateOrder, CreateOrderPayment, GetOrder, MarkOrderPaid, OrderView
+
+router = APIRouter(tags=["orders"])
+
+_OURS: Final = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}", re.ASCII)
+_SLOW: Final = (AcceptedOrder, "Safe, but slow: poll the Location.")
+_DEFAULT_PRODUCT: Final = "chakras"
+
+OrderId = Annotated[str, Path(description="The order's id.", examples=["4f0a1c9e-6b1d-8c3e-9a51-6f6d2f0c1b7e"])]
+
+Method = Annotated[str | None, Field(pattern=r"^[a-z0-9_]{1,32}$", description="mock, stripe, allsecure or prodamus.", examples=["mock"])]
+ProductField = Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,64}$", description="One of those on sale.", examples=["chakras"])]
+
+
+class _Form(BaseModel):
+    """What an order form holds beside its product; email or phone is required."""
+
+    email: EmailField = None
+    phone: PhoneField = None
+    birth_date: BirthDateField = None
+    points: PointsField = None
+    method: Annotated[Method, Field(description="Left out: the first one configured.")] = None
+    locale: Annotated[Locale | None, Field(description="Of the pages that follow, and of the text; left out: the caller's own.")] = None
+    external_id: ExternalIdField = None
+    metadata: MetadataField = Field(default_factory=dict)
+
+
+class OrderRequest(RequestBody, _Form):
+    product: ProductField
+
+
+class OrderLinkRequest(RequestBody, _Form):
+    product: ProductField = _DEFAULT_PRODUCT
+
+
+class OrderPaymentRequest(RequestBody):
+    method: Annotated[Method, Field(description="Left out: as before.")] = None
+
+
+class MarkOrderPaidRequest(RequestBody):
+    reference: Annotated[
+        str,
+        Field(
+            pattern=r"^[\x21-\x7e]([\x20-\x7e]{0,198}[\x21-\x7e])?$", description="The provider's own of the charge.", examples=["777123"]
+        ),
+    ]
+    reason: Annotated[str, Field(min_length=1, max_length=500, pattern=r"\S", description="For the audit log.", examples=["bank list"])]
+
+
+_MAKES: Final = operation(
+    "Order something and pay for it",
+    body=OrderRequest,
+    answers={201: (OrderCreatedAnswer, "The payer goes on at payment_url."), 202: _SLOW},
+    problems=("method_not_available", "external_id_reused", "deadline_passed"),
+    asks_behind=True,
+    idempotent=True,
+    guests=True,
+    description="No account is needed: a guest is told apart by whom they want to be reached. Email or phone is required.",
+)
+_MAKES_LINK: Final = operation(
+    "Order something and pay for it, with defaults",
+    body=OrderLinkRequest,
+    answers={201: (OrderCreatedAnswer, "The payer goes on at payment_url."), 202: _SLOW},
+    problems=("method_not_available", "external_id_reused", "deadline_passed"),
+    asks_behind=True,
+    idempotent=True,
+    guests=True,
+    description="As POST /api/v1/orders; product may be left out.",
+)
+
+
+@router.post("/api/v1/orders", **_MAKES)
+async def create_order(request: Request, caller: GuestOrSignedIn, parts: GatewayParts) -> Response:
+    body = await read_json(request, OrderRequest, parts.settings.body_limit_bytes)
+    return await _create(request, parts, caller, body, "POST /api/v1/orders")
+
+
+@router.post("/create_order/", **_MAKES_LINK)
+async def create_order_alias(request: Request, caller: GuestOrSignedIn, parts: GatewayParts) -> Response:
+    body = await read_json(request, OrderLinkRequest, parts.settings.body_limit_bytes)
+    return await _create(request, parts, caller, body, "POST /create_order/")
+
+
+@router.post("/api/v1/payments/create-link", **_MAKES_LINK)
+async def create_link(request: Request, caller: GuestOrSignedIn, parts: GatewayParts) -> Response:
+    body = await read_json(request, OrderLinkRequest, parts.settings.body_limit_bytes)
+    return await _create(request, parts, caller, body, "POST /api/v1/payments/create-link")
+
+
+async def _create(
+    request: Request, parts: Parts, caller: Caller | None, body: Body[OrderRequest] | Body[OrderLinkRequest], operation_name: str
+) -> Response:
+    form = body.value
+    if form.email is None and form.phone is None:
+        raise malformed("body", "email", msg="is required, or phone")
+    if caller is None:
+        name, *former = guest_callers(parts.keys, form.email, form.phone)
+    else:
+        name, former = caller_of(caller.user_id), []
+    issued = issue(request, parts, caller=name, operation=operation_name, fingerprint=body.fingerprint)
+    own = None if caller is None else own_locale(caller)
+    command = CreateOrder(
+        **issued.envelope,
+        order_id=issued.resource_id,
+        payment_id=new_id(),
+        user_id=None if caller is None else caller.user_id,
+        former_callers=tuple(former),
+        product=form.product,
+        email=form.email,
+        phone=form.phone,
+        birth_date=form.birth_date,
+        points=form.points,
+        method=form.method,
+        locale=form.locale or own or parts.settings.default_locale,
+        external_id=form.external_id,
+        metadata=form.metadata,
+    )
+    return await _made(issued, command)
+
+
+@router.post(
+    "/api/v1/orders/{order_id}/payments",
+    **operation(
+        "Pay an order by another payment",
+        body=OrderPaymentRequest,
+        answers={201: (OrderCreatedAnswer, "A new session; the ones before it are ended where they can be."), 202: _SLOW},
+        problems=(
+            "order_not_found", "already_paid", "order_failed", "too_many_payments", "external_id_reused", "method_not_available",
+            "deadline_passed",
+        ),
+        asks_behind=True,
+        idempotent=True,
+        guests=True,
+        description="For whoever knows the order's id: a failed or expired session is not the order's end.",
+    ),
+)  # fmt: skip
+async def pay_again(request: Request, _: GuestOrSignedIn, parts: GatewayParts, order_id: OrderId) -> Response:
+    body = await read_json(request, OrderPaymentRequest, parts.settings.body_limit_bytes)
+    known = _known(order_id)
+    issued = issue(
+        request,
+        parts,
+        caller=caller_of_order(str(known)),
+        operation="POST /api/v1/orders/{order_id}/payments",
+        fingerprint=body.fingerprint,
+    )
+    return await _made(
+        issued, CreateOrderPayment(**issued.envelope, order_id=known, payment_id=issued.resource_id, method=body.value.method)
+    )
+
+
+async def _made(issued: Issued, command: CreateOrder | CreateOrderPayment) -> Response:
+    answer = await issued.ask(command, ORDER_CREATED)
+    if answer is None:
+        return _accepted(issued, str(command.order_id))
+    created, replayed = answer
+    return issued.made(rendering.order_created(created), f"/api/v1/orders/{created.order_id}", replayed=replayed)
+
+
+@router.get(
+    "/api/v1/orders/{order_id}",
+    **operation(
+        "One order",
+        answers={
+            200: ((OrderAnswer, AcceptedOrder, FailedOrder), "The order; with a receipt also `accepted`, or `failed` with its problem.")
+        },
+        problems=("order_not_found", "invalid_request", "no_answer"),
+        asks_behind=True,
+        signed_in=False,
+        description="For whoever knows its id.",
+    ),
+)
+async def order(
+    request: Request,
+    parts: GatewayParts,
+    order_id: OrderId,
+    receipt: Annotated[str | None, Query(max_length=200, description="From the Location of a 202.", examples=[None])] = None,
+) -> Response:
+    known = _known(order_id)
+    request_id = request_id_of(request.scope)
+    try:
+        view = await parts.services.question(GetOrder(order_id=known, correlation_id=request_id), ORDER)
+    except RefusedByDecision as refusal:
+        if refusal.refused.code != "order_not_found":
+            raise
+        caller = caller_of_order(str(known))
+        polled = not_there_yet(parts, receipt, str(known), caller=caller, name="order_id", request_id=request_id)
+        if polled is None:
+            raise
+        return polled
+    assert isinstance(view, OrderView)
+    return Response(rendering.order(view), media_type="application/json")
+
+
+@router.post(
+    "/api/v1/orders/{order_id}/mark-paid",
+    **operation(
+        "Say that an order was paid",
+        body=MarkOrderPaidRequest,
+        answers={200: (OrderMarkedPaidAnswer, "Paid, and booked under the reference."), 202: _SLOW},
+        problems=("forbidden", "order_not_found", "already_paid", "order_failed", "reference_in_use", "deadline_passed"),
+        asks_behind=True,
+        idempotent=True,
+        description="Admins only, audited; for providers that cannot be asked. The provider's own first word on it is then its match.",
+    ),
+)
+async def mark_paid(request: Request, caller: SignedIn, parts: GatewayParts, order_id: OrderId) -> Response:
+    body = await read_json(request, MarkOrderPaidRequest, parts.settings.body_limit_bytes)
+    if not caller.identity.is_admin:
+        raise Problem("forbidden", "only an admin may say so")
+    known = _known(order_id)
+    issued = issue(
+        request,
+        parts,
+        caller=caller_of(caller.user_id),
+        operation="POST /api/v1/orders/{order_id}/mark-paid",
+        fingerprint=body.fingerprint,
+    )
+    command = MarkOrderPaid(
+        **issued.envelope, order_id=known, admin_user_id=caller.user_id, reference=body.value.reference, reason=body.value.reason
+    )
+    answer = await issued.ask(command, MARKED_PAID)
+    if answer is None:
+        return _accepted(issued, str(known))
+    marked, replayed = answer
+    return issued.done(rendering.order_marked_paid(marked), replayed=replayed)
+
+
+def _accepted(issued: Issued, order_id: str) -> Response:
+    return issued.accepted(f"/api/v1/orders/{order_id}", order_id, known_to=caller_of_order(order_id), order_id=order_id)
+
+
+def _known(order_id: str) -> UUID:
+    if not _OURS.fullmatch(order_id):
+        raise Problem("order_not_found", "There is no such order.")
+    return UUID(order_id)
