@@ -16,6 +16,8 @@ from shared.money import Money
 Part = Literal["all", "rest"]
 ItemStatus = Literal["open", "assigned", "refunded", "written_off"]
 ItemDecision = Literal["assign_user", "assign_payment", "refund", "write_off"]
+RefundState = Literal["sent", "pending", "settled"]
+"""It may have reached the provider; the provider has it and tells later; the money has left there."""
 
 BY_RULE: Final = "system"
 """Who decided that a second charge belongs to the payer whom we know."""
@@ -48,7 +50,7 @@ class Decided:
 @dataclass(frozen=True, slots=True)
 class Item:
     """`part` of the charge: all of it, or the rest beyond what was asked for. `session_id` is what the provider named as ours.
-    `received`: the book has the money in suspense. `refund_sent`: the provider may have been asked to send it back."""
+    `received`: the book has the money in suspense."""
 
     item_id: UUID
     provider: str
@@ -63,7 +65,7 @@ class Item:
     status: ItemStatus = "open"
     received: bool = False
     decided: Decided | None = None
-    refund_sent: bool = False
+    refund_state: RefundState | None = None
     refund_reference: str | None = None
 
     @property

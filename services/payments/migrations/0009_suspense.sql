@@ -30,8 +30,8 @@ create table payments.suspense_items (
     assigned_payment_id uuid references payments.payments (payment_id),
     decision_reference  text check (length(decision_reference) between 1 and 200),
     decision_reason     text check (length(decision_reason) between 1 and 500),
-    -- The refund may have reached the provider; its reference there, once the provider has it.
-    refund_sent         boolean not null default false,
+    -- 'sent': it may have reached the provider; 'pending': the provider has it and tells later; 'settled': the money has left there.
+    refund_state        text check (refund_state in ('sent', 'pending', 'settled')),
     refund_reference    text check (length(refund_reference) between 1 and 255),
     correlation_id      text not null,
     next_at             timestamptz,
@@ -43,7 +43,8 @@ create table payments.suspense_items (
         num_nonnulls(decision, decision_id, decided_by, decided_at) in (0, 4)
         and (assigned_user_id is not null) = (decision is not distinct from 'assign_user')
         and (assigned_payment_id is not null) = (decision is not distinct from 'assign_payment')
-        and (decision is not distinct from 'refund' or not refund_sent and refund_reference is null)
+        and (decision is not distinct from 'refund' or refund_state is null)
+        and (refund_reference is not null) = (coalesce(refund_state, 'sent') <> 'sent')
     ),
     constraint suspense_items_settled check (
         case status

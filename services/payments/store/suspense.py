@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final, cast
 from uuid import UUID
 
-from services.payments.domain.suspense import STATUS_OF, Decided, Item, ItemStatus
+from services.payments.domain.suspense import STATUS_OF, Decided, Item, ItemStatus, RefundState
 from services.payments.store import cursors
 from services.payments.store.cursors import Position
 from shared.money import Money
@@ -14,7 +14,7 @@ from shared.postgres import Connection
 
 _COLUMNS: Final = """
     item_id, provider, charge_reference, part, session_id, payment_id, amount_minor, currency, reason, status, received_at, decision,
-    decision_id, decided_by, decided_at, assigned_user_id, assigned_payment_id, decision_reference, decision_reason, refund_sent,
+    decision_id, decided_by, decided_at, assigned_user_id, assigned_payment_id, decision_reference, decision_reason, refund_state,
     refund_reference, correlation_id, created_at
 """
 
@@ -132,18 +132,24 @@ async def note_received(tx: Connection, item_id: UUID) -> None:
     )
 
 
-async def note_refund_sent(tx: Connection, decision_id: UUID) -> None:
-    """From here on the provider may have it."""
-    await tx.execute("update payments.suspense_items set refund_sent = true where decision_id = $1 and status = 'open'", decision_id)
-
-
-async def note_refund_reference(tx: Connection, decision_id: UUID, reference: str) -> None:
-    """The provider has it, and tells later what becomes of it."""
-    await tx.execute(
-        "update payments.suspense_items set refund_sent = true, refund_reference = $2 where decision_id = $1 and status = 'open'",
-        decision_id,
-        reference,
+async def note_refund(tx: Connection, decision_id: UUID, state: RefundState, reference: str | None) -> bool:
+    """How far the refund is at the provider; what has settled there does not go back. False: that is so, or it was decided anew."""
+    return _one(
+        await tx.execute(
+            """
+            update payments.suspense_items set refund_state = $2, refund_reference = $3
+            where decision_id = $1 and status = 'open' and refund_state is distinct from 'settled'
+            """,
+            decision_id,
+            state,
+            reference,
+        )
     )
+
+
+async def look_now(tx: Connection, item_id: UUID) -> None:
+    """Something has been told of an item that is under way."""
+    await tx.execute("update payments.suspense_items set next_at = clock_timestamp() where item_id = $1 and next_at is not null", item_id)
 
 
 async def settle(tx: Connection, item: Item) -> bool:
@@ -170,9 +176,10 @@ async def reopen(tx: Connection, item: Item) -> bool:
             """
             update payments.suspense_items
             set decision = null, decision_id = null, decided_by = null, decided_at = null, decision_reference = null,
-                decision_reason = null, refund_sent = false, refund_reference = null, attempts = 0,
+                decision_reason = null, refund_state = null, refund_reference = null, attempts = 0,
                 next_at = case when received_at is null then next_at end
             where item_id = $1 and decision_id = $2 and decision = 'refund' and status = 'open'
+              and refund_state is distinct from 'settled'
             """,
             item.item_id,
             item.decided.decision_id,
@@ -209,6 +216,6 @@ def _item(row: Any) -> Item:
         status=row["status"],
         received=row["received_at"] is not None,
         decided=cast("Decided | None", decided),
-        refund_sent=row["refund_sent"],
+        refund_state=row["refund_state"],
         refund_reference=row["refund_reference"],
     )

@@ -1,0 +1,174 @@
+"""The money of suspense items on its way: into the book, and out of suspense as it was decided; every step can be taken again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+from uuid import UUID
+
+import structlog
+from prometheus_client import Counter
+
+from services.payments.domain import suspense as domain
+from services.payments.domain.facts import Fact, RefundTold
+from services.payments.domain.payments import Payment
+from services.payments.domain.suspense import Decided, Item
+from services.payments.handlers.kept_apart import alert
+from services.payments.handlers.settlement import Follow
+from services.payments.ledger import Silent
+from services.payments.providers.base import RefundAccepted, RefundDeclined, RefundOrder, Refunds, Unknown
+from services.payments.store import due
+from services.payments.store import payments as payment_store
+from services.payments.store import suspense as store
+from shared.contracts.base import utc_now
+from shared.contracts.payment_commands import Refused
+from shared.contracts.wallet_commands import FundsMoved, MoveFunds
+from shared.delivery.errors import NotYet
+from shared.postgres import Connection, Pool, connection, transaction
+
+log = structlog.get_logger(__name__)
+
+SETTLED: Final = Counter("purser_suspense_settled_total", "Suspense items by what became of them", ["provider", "outcome"])
+
+
+class Moves(Protocol):
+    """What is asked of ledger.Ledger. Silent: it may or may not have been done."""
+
+    async def move(self, command: MoveFunds) -> FundsMoved | Refused: ...
+
+
+class Contradicted(Exception):
+    """Wallet refuses what the item's own history makes necessary: somebody has to look, and it is tried again until then."""
+
+
+@dataclass(frozen=True, slots=True)
+class SuspenseSaga:
+    """`refunds`: the providers that can send money back."""
+
+    pool: Pool
+    ledger: Moves
+    refunds: Mapping[str, Refunds]
+
+    @property
+    def name(self) -> str:
+        return "suspense"
+
+    async def take_due(self, limit: int) -> Sequence[UUID]:
+        async with transaction(self.pool) as tx:
+            return await due.take_due(tx, "suspense_items", limit)
+
+    async def advance(self, saga_id: UUID) -> None:
+        await self.go_on(saga_id)
+
+    async def go_on(self, item_id: UUID) -> str | None:
+        """Takes as many steps as can be taken now; why the provider has declined to send it back, if it has just now."""
+        async with connection(self.pool) as db:
+            item = await store.find(db, item_id)
+        if item is None or item.status != "open":
+            return None
+        try:
+            if not item.received:
+                item = await self._receive(item)
+            return None if item.decided is None else await self._leave(item, item.decided)
+        except Silent as silence:
+            log.info("suspense item waits", item_id=str(item_id), waits_for=str(silence), correlation_id=item.correlation_id)
+            return None
+
+    async def _receive(self, item: Item) -> Item:
+        await self._move(item, domain.received(item))
+        async with transaction(self.pool) as tx:
+            await store.note_received(tx, item.item_id)
+            received = await store.find(tx, item.item_id)
+        assert received is not None
+        return received
+
+    async def _leave(self, item: Item, decided: Decided) -> str | None:
+        if decided.decision == "refund" and item.refund_state != "settled":
+            match await self._refund(item, decided):
+                case RefundAccepted(reference, settled):
+                    async with transaction(self.pool) as tx:
+                        noted = await store.note_refund(tx, decided.decision_id, "settled" if settled else "pending", reference)
+                    if not (settled and noted):
+                        return None
+                case RefundDeclined(reason):
+                    return reason if await self._declined(item, reason) else None
+                case Unknown():
+                    return None
+        await self._move(item, domain.left(item, decided, await self._paid_by(decided)))
+        async with transaction(self.pool) as tx:
+            settled = await store.settle(tx, item)
+        if settled:
+            SETTLED.labels(item.provider, decided.decision).inc()
+            log.info("suspense item settled", item_id=str(item.item_id), decision=decided.decision, correlation_id=item.correlation_id)
+        return None
+
+    async def _refund(self, item: Item, decided: Decided) -> RefundAccepted | RefundDeclined | Unknown:
+        """Sent once: whoever may have sent it before asks first. No transaction is open."""
+        provider = self.refunds[item.provider]
+        order = RefundOrder(
+            refund_id=decided.decision_id,
+            # A charge of nothing of ours has no payment: the item stands in its place.
+            payment_id=item.payment_id or item.item_id,
+            session_id=item.session_id,
+            charge_reference=item.charge_reference,
+            money=item.money,
+            reason=decided.reason or item.reason,
+        )
+        if item.refund_state is not None:
+            answer = await provider.find_refund(order)
+            if not isinstance(answer, Unknown):
+                return answer
+        if item.refund_state is None:
+            async with transaction(self.pool) as tx:
+                await store.note_refund(tx, decided.decision_id, "sent", None)
+        return await provider.refund(order)
+
+    async def _declined(self, item: Item, reason: str) -> bool:
+        async with transaction(self.pool) as tx:
+            reopened = await store.reopen(tx, item)
+        log.warning("refund of a suspense item declined", item_id=str(item.item_id), reason=reason, correlation_id=item.correlation_id)
+        return reopened
+
+    async def _paid_by(self, decided: Decided) -> Payment | None:
+        if decided.payment_id is None:
+            return None
+        async with connection(self.pool) as db:
+            return await payment_store.find_payment(db, decided.payment_id)
+
+    async def _move(self, item: Item, command: MoveFunds) -> None:
+        answer = await self.ledger.move(command)
+        if isinstance(answer, Refused):
+            raise Contradicted(f"{command.reference}: {answer.code}")
+
+    async def follow(self, tx: Connection, told: RefundTold, correlation_id: str) -> str | None:
+        """What a provider tells later of an item's refund, written down; None: it is no item's."""
+        if told.refund_id is None or (item := await store.lock_refunded_by(tx, told.refund_id)) is None:
+            return None
+        if told.outcome == "failed" and item.status == "open":
+            if item.refund_state == "settled":
+                raise NotYet("its settling is under way")
+            return "applied" if await store.reopen(tx, item) else "unchanged"
+        if told.outcome == "failed":
+            back = domain.come_back(item, "refund_failed", utc_now())
+            opened = await store.insert_items(tx, [back])
+            alert(opened)
+            return "applied" if opened else "unchanged"
+        if item.status != "open" or told.outcome == "pending":
+            return "unchanged"
+        noted = await store.note_refund(tx, told.refund_id, "settled", told.provider_reference)
+        await store.look_now(tx, item.item_id)
+        return "applied" if noted else "unchanged"
+
+
+@dataclass(frozen=True, slots=True)
+class RefundsToldOf:
+    """Refunds of suspense items are told of as refunds of payments are: the items' come out here, all others go on to `otherwise`."""
+
+    suspense: SuspenseSaga
+    otherwise: Follow
+
+    async def follow(self, tx: Connection, fact: Fact, payment: Payment | None, correlation_id: str) -> str:
+        assert isinstance(fact, RefundTold)
+        outcome = await self.suspense.follow(tx, fact, correlation_id)
+        return await self.otherwise(tx, fact, payment, correlation_id) if outcome is None else outcome
