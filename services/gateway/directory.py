@@ -89,7 +89,7 @@ class Directory:
 
         Problems: invalid_credentials, too_many_requests, busy.
         """
-        login = login.strip().lower()
+        login = _normal(login)
         if self._waiting >= _WAITING_MAX:
             raise Problem("busy", "too many logins at once")
         self._waiting += 1
@@ -98,6 +98,11 @@ class Directory:
                 return await self._check(login, password, address)
         finally:
             self._waiting -= 1
+
+    def user_id_of(self, login: str) -> str | None:
+        """Whose login this is, whoever types it."""
+        person = self._people.get(_normal(login))
+        return None if person is None else person.user_id
 
     async def _check(self, login: str, password: str, address: str) -> Person:
         # Asked when it is this attempt's turn, so that a burst of guesses cannot slip through together.
@@ -112,6 +117,10 @@ class Directory:
             self._failures_of_address.failed(address)
             raise Problem("invalid_credentials", "login or password is wrong")
         return person
+
+
+def _normal(login: str) -> str:
+    return login.strip().lower()
 
 
 def _matches(password_hash: str, password: str) -> bool:

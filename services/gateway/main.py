@@ -14,6 +14,7 @@ from services.gateway.config import GatewaySettings
 from services.gateway.directory import Directory
 from services.gateway.ingress import Ingress, mock_check
 from services.gateway.login_limit import FailureLimit
+from services.gateway.logins import LoginRecords
 from services.gateway.parts import Parts
 from services.gateway.rate_limit import RateLimit
 from services.gateway.requests import Services
@@ -48,9 +49,10 @@ async def gateway(settings: GatewaySettings, listener: socket.socket) -> AsyncIt
         await declare_topology(link)
         events = EnvelopePublisher[ProviderEventReceived](Publisher(link, app_id=NAME), route_of(ProviderEventReceived))
         stack.push_async_callback(events.drain)
-        http = HttpServer(
-            create_app(assemble(settings, link, events)), listener, stop_seconds=_STOP_SECONDS, trusted_proxies=settings.trusted_proxies
-        )
+        parts = assemble(settings, link, events)
+        await parts.logins.start()
+        stack.push_async_callback(parts.logins.stop)
+        http = HttpServer(create_app(parts), listener, stop_seconds=_STOP_SECONDS, trusted_proxies=settings.trusted_proxies)
         await http.start()
         stack.push_async_callback(http.stop)
         yield
@@ -70,6 +72,7 @@ def assemble(settings: GatewaySettings, link: BrokerLink, events: EnvelopePublis
         tickets=TicketOffice(keys),
         health=Health(NAME, {"broker": link.check}),
         directory=Directory(*limits) if settings.demo_login else None,
+        logins=LoginRecords(Publisher(link, app_id=NAME), keys),
     )
 
 

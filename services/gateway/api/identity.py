@@ -16,10 +16,10 @@ from services.gateway.auth import Caller, clear_session_cookie, demo_token, set_
 from services.gateway.bodies import read_json
 from services.gateway.directory import PASSWORD_LENGTH_MAX
 from services.gateway.documentation import operation
+from services.gateway.edge import request_id_of
 from services.gateway.fields import RequestBody
 from services.gateway.parts import GatewayParts, SignedIn
 from services.gateway.problems import Problem
-from services.gateway.rate_limit import address_key
 
 router = APIRouter(prefix="/api/v1", tags=["identity"])
 
@@ -44,7 +44,7 @@ async def log_in(request: Request, parts: GatewayParts) -> Response:
     if parts.directory is None:
         raise Problem("not_found", "there are no demo logins here")
     body = (await read_json(request, LoginRequest, parts.settings.body_limit_bytes)).value
-    person = await parts.directory.authenticate(body.login, body.password, address_key(request.client))
+    person = await parts.logins.authenticated(parts.directory, body.login, body.password, request.client, request_id_of(request.scope))
     token = demo_token(parts.settings, person)
     caller = Caller(parts.gate.verifier.verify(token), token)
     response = _json(
@@ -75,9 +75,16 @@ async def log_out(request: Request, parts: GatewayParts) -> Response:
     ),
 )
 async def open_session(request: Request, parts: GatewayParts) -> Response:
-    caller = parts.gate.admit_bearer(request)
+    request_id = request_id_of(request.scope)
+    try:
+        caller = parts.gate.admit_bearer(request)
+    except Problem as problem:
+        if problem.code == "invalid_token":
+            parts.logins.token_refused(request.client, request_id)
+        raise
     response = _json({"user_id": caller.user_id, "expires_in": _seconds_left(caller), "csrf_token": parts.gate.csrf_token(caller.token)})
     set_session_cookie(response, caller, secure=parts.settings.secure_cookies)
+    parts.logins.token_accepted(caller.user_id, request.client, request_id)
     return response
 
 
