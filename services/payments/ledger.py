@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 
 from shared.contracts.base import Message
 from shared.contracts.payment_commands import Refused
-from shared.contracts.queries import BalancesView, GetBalances
+from shared.contracts.queries import BalancesView, GetBalances, GetTransfer, TransferView
 from shared.contracts.wallet_commands import (
     FundsMoved,
     FundsReserved,
@@ -32,12 +32,14 @@ log = structlog.get_logger(__name__)
 Answer = TypeVar("Answer")
 
 _TIMEOUT_SECONDS: Final = 5.0
+_POSTED_WAIT_SECONDS: Final = 2.0
 
 _MOVED: Final[TypeAdapter[FundsMoved | Refused]] = TypeAdapter(MoveFundsAnswer)
 _RESERVED: Final[TypeAdapter[FundsReserved | Refused]] = TypeAdapter(ReserveFundsAnswer)
 _SETTLED: Final[TypeAdapter[HoldSettled | Refused]] = TypeAdapter(SettleHoldAnswer)
 _RELEASED: Final[TypeAdapter[HoldReleased | Refused]] = TypeAdapter(ReleaseHoldAnswer)
 _BALANCES: Final[TypeAdapter[BalancesView]] = TypeAdapter(BalancesView)
+_TRANSFER: Final[TypeAdapter[TransferView]] = TypeAdapter(TransferView)
 
 
 class Silent(Exception):
@@ -70,6 +72,13 @@ class Ledger:
         """What the user has available now, in minor units; it may have changed by the time this is read."""
         view = await self._ask(GetBalances(user_ids=(user_id,), currency=currency, correlation_id=correlation_id), _BALANCES)
         return sum(balance.available_minor for balance in view.balances)
+
+    async def posted(self, reference: str, correlation_id: str) -> bool:
+        """Is this reference in the journal? Waits a little for one that is still on its way."""
+        view = await self._ask(
+            GetTransfer(reference=reference, wait_seconds=_POSTED_WAIT_SECONDS, correlation_id=correlation_id), _TRANSFER
+        )
+        return view.posted
 
     async def _ask(self, message: Message, answers: TypeAdapter[Answer]) -> Answer:
         try:
