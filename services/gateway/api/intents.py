@@ -42,8 +42,8 @@ PaymentId = Annotated[str, Path(description="The payment's id.", examples=["0199
 
 class IntentRequest(RequestBody):
     amount: Annotated[AmountMinor, Field(description="Minor units; the session's price.")]
-    currency: CurrencyCode
-    session_id: SubjectId
+    currency: Annotated[CurrencyCode, Field(examples=["usd"])]
+    session_id: Annotated[SubjectId, Field(examples=[1, "1"])]
     mentor_id: SubjectId
     description: Annotated[
         str, Field(max_length=500, description="Shown in statements; left out: the session's title.", examples=["First lesson"])
