@@ -251,12 +251,19 @@ class RefundsWorld:
         outcomes = {row["event_id"]: row["outcome"] for row in rows}
         return [outcomes[event_id] for event_id in ids]
 
-    async def due_events(self) -> list[ProviderEventReceived]:
-        """What the mock tells when the time of everything has come."""
-        await self.payments.rows("update payments.mock_refunds set tells_at = clock_timestamp() where tells_at is not null returning 1")
+    async def due_events(self, payment: Payment) -> list[ProviderEventReceived]:
+        """What the mock tells of the payment when the time of everything has come."""
+        await self.payments.rows(
+            """
+            update payments.mock_refunds
+            set tells_at = clock_timestamp(), settles_at = least(settles_at, clock_timestamp()), fails_at = least(fails_at, clock_timestamp())
+            where tells_at is not null and session_id = $1 returning 1
+            """,
+            payment.session_id,
+        )
         await self.events.tell_due()
         told_now, self.published[:] = list(self.published), []
-        return told_now
+        return [event for event in told_now if str(payment.session_id).encode() in event.body]
 
     async def row(self, refund_id: UUID) -> Refund:
         async with postgres.connection(self.payments.pool) as db:

@@ -47,7 +47,8 @@ class RefundFacts:
             await refund_saga.write(tx, refund, decision)
             if decision.state is not State.PENDING:
                 await store.look_again(tx, decision.refund_id, in_seconds=0)
-            return "applied"
+            moved = decision.state is not refund.state or decision.failure_reason != refund.failure_reason
+            return "applied" if moved else Told.UNCHANGED.value
         match decision:
             case Told.EARLY:
                 raise NotYet("the refund's earlier step is under way")
