@@ -15,4 +15,55 @@ _BELOW_ZERO_AFTER_A_DISPUTE: Final = """
     order by account.account_id
 """
 
-EXPLAINED: Final = (Invariant("F", "what is available is below zero only after a dispute", _BELOW_ZERO_AFTER_A_DISPUTE),)
+# Every item whose money is there, and of those that are just being received or given away perhaps some.
+_SUSPENSE_IS_ITS_ITEMS: Final = """
+    with held as (
+        select account.owner as provider, account.currency, sum(side.change_minor) as suspense_minor
+        from (
+            select target_id as account_id, amount_minor as change_minor from wallet.transfers
+            union all
+            select source_id, -amount_minor from wallet.transfers
+        ) as side
+        join wallet.accounts as account on account.account_id = side.account_id and account.kind = 'suspense'
+        group by account.owner, account.currency
+    ),
+    explained as (
+        select provider, currency,
+               sum(amount_minor) filter (where next_at is null and settled_at is null) as items_minor,
+               sum(amount_minor) filter (where next_at is not null) as moving_minor
+        from payments.suspense_items group by provider, currency
+    )
+    select provider, currency, coalesce(suspense_minor, 0) as suspense_minor, coalesce(items_minor, 0) as items_minor,
+           coalesce(moving_minor, 0) as moving_minor
+    from held full join explained using (provider, currency)
+    where coalesce(suspense_minor, 0) - coalesce(items_minor, 0) not between 0 and coalesce(moving_minor, 0)
+    order by provider, currency
+"""
+
+# In once and out at most once, both in whole: as the item says, or is about to say.
+_ITEMS_MOVED_ONCE: Final = """
+    select item.item_id, item.provider, item.currency, item.amount_minor, item.status, item.received_at, item.settled_at,
+           booked.in_minor, booked.out_minor
+    from payments.suspense_items as item
+    cross join lateral (
+        select coalesce(sum(transfer.amount_minor) filter (where (target.kind, target.owner) = ('suspense', item.provider)), 0) as in_minor,
+               coalesce(sum(transfer.amount_minor) filter (where (source.kind, source.owner) = ('suspense', item.provider)), 0) as out_minor
+        from wallet.transfers as transfer
+        join wallet.accounts as source on source.account_id = transfer.source_id
+        join wallet.accounts as target on target.account_id = transfer.target_id
+        where transfer.currency = item.currency
+          -- All that is named after it: ';' is what follows ':'.
+          and transfer.reference >= 'suspense:' || item.item_id || ':' and transfer.reference < 'suspense:' || item.item_id || ';'
+    ) as booked
+    where booked.in_minor not in (0, item.amount_minor)
+       or booked.out_minor not in (0, booked.in_minor)
+       or item.received_at is not null and booked.in_minor = 0
+       or item.settled_at is not null and booked.out_minor = 0
+    order by item.item_id
+"""
+
+EXPLAINED: Final = (
+    Invariant("F", "what is available is below zero only after a dispute", _BELOW_ZERO_AFTER_A_DISPUTE),
+    Invariant("F", "what is in suspense is what its open items are", _SUSPENSE_IS_ITS_ITEMS),
+    Invariant("F", "each item came into suspense once and left it at most once", _ITEMS_MOVED_ONCE),
+)

@@ -10,32 +10,40 @@ from deploy.verification.invariants import Invariant
 # written down only when wallet has done its part.
 _BOOKED_AS_IT_WENT: Final = """
     with gone as (
-        select 'refund:' || refund_id as hold, provider, currency, amount_minor + excess_minor as amount_minor,
-               state in ('succeeded', 'reversing') or settled_at is not null as is_settled,
-               ':reversal' as back, state = 'failed' and settled_at is not null as is_back
+        select 'refund:' || refund_id as cause, provider, currency, amount_minor + excess_minor as amount_minor,
+               'settle' as leaving, state in ('succeeded', 'reversing') or settled_at is not null as has_left,
+               'reversal' as returning, state = 'failed' and settled_at is not null as is_back
         from payments.refunds where state <> 'refused'
         union all
         select 'withdrawal:' || withdrawal_id, payout_method, currency, amount_minor,
-               status in ('paid', 'returned'), ':returned', status = 'returned'
+               'settle', status in ('paid', 'returned'), 'returned', status = 'returned'
         from payments.withdrawals
+        union all
+        select 'dispute:' || dispute_id, provider, currency, amount_minor,
+               'opened', state in ('open', 'closing', 'won', 'lost'), 'won', state = 'won'
+        from payments.disputes
     )
-    select gone.hold, gone.provider, gone.currency, gone.amount_minor, gone.is_settled, gone.is_back,
-           coalesce(booked.settled_minor, 0) as settled_minor, coalesce(booked.back_minor, 0) as back_minor
+    select gone.cause, gone.provider, gone.currency, gone.amount_minor, gone.has_left, gone.is_back,
+           coalesce(booked.left_minor, 0) as left_minor, coalesce(booked.back_minor, 0) as back_minor
     from gone
-    left join lateral (
-        select sum(transfer.amount_minor) filter (where target.owner = gone.provider and target.kind = 'clearing'
-                                                    and transfer.reference ~ ':settle(#[1-9])?$') as settled_minor,
-               sum(transfer.amount_minor) filter (where source.owner = gone.provider and source.kind = 'clearing'
-                                                    and transfer.reference ~ (gone.back || '(#[1-9])?$')) as back_minor
+    cross join lateral (
+        select sum(transfer.amount_minor) filter (
+                   where (target.kind, target.owner, named.step) = ('clearing', gone.provider, gone.leaving)
+               ) as left_minor,
+               sum(transfer.amount_minor) filter (
+                   where (source.kind, source.owner, named.step) = ('clearing', gone.provider, gone.returning)
+               ) as back_minor
         from wallet.transfers as transfer
+        cross join lateral (select split_part(split_part(transfer.reference, ':', 3), '#', 1) as step) as named
         join wallet.accounts as source on source.account_id = transfer.source_id
         join wallet.accounts as target on target.account_id = transfer.target_id
         where transfer.currency = gone.currency
-          and transfer.reference >= gone.hold || ':' and transfer.reference < gone.hold || ';'
-    ) as booked on true
-    where gone.is_settled and booked.settled_minor is distinct from gone.amount_minor
+          -- All that is named after it: ';' is what follows ':'.
+          and transfer.reference >= gone.cause || ':' and transfer.reference < gone.cause || ';'
+    ) as booked
+    where gone.has_left and booked.left_minor is distinct from gone.amount_minor
        or gone.is_back and booked.back_minor is distinct from gone.amount_minor
-    order by gone.hold
+    order by gone.cause
 """
 
 # payments looks for the end of a hold before it calls the saga ended: a hold that outlives its saga is forgotten money.
@@ -73,7 +81,7 @@ _WHAT_IS_SENT_IS_HELD: Final = """
 """
 
 OUTGOING: Final = (
-    Invariant("B", "each refund and withdrawal is booked as it went", _BOOKED_AS_IT_WENT),
+    Invariant("B", "each refund, withdrawal and dispute is booked as it went", _BOOKED_AS_IT_WENT),
     Invariant("C", "no hold without a live refund or withdrawal", _NO_HOLD_WITHOUT_A_SAGA),
     Invariant("C", "what is on its way out is held", _WHAT_IS_SENT_IS_HELD),
 )

@@ -30,6 +30,8 @@ from tests.integration.funds_world import (
 from tests.integration.wallet_world import WalletWorld, a_transfer, completed, prepare_schemas, user, wallet_world
 
 FROM_BALANCE: Final = Account(kind="clearing", owner="balance")
+REVENUE: Final = Account(kind="revenue", owner="platform")
+SUSPENSE: Final = Account(kind="suspense", owner="mock")
 
 
 @asynccontextmanager
@@ -46,10 +48,13 @@ async def sound_world(database_url: str) -> AsyncIterator[WalletWorld]:
 @asynccontextmanager
 async def whole_world(database_url: str) -> AsyncIterator[WalletWorld]:
     """A sound book of everything that a payment can do: beside the deposits a session, an order and a payment from the balance, money that
-    went back and out, and money on its way."""
+    went back and out, money on its way, disputes, money that did not fit, and a transfer between users."""
     async with sound_world(database_url) as world:
         await refund(world, await pay_for_others(world))
         await withdraw(world)
+        await dispute(world)
+        await suspend(world)
+        await give(world, "6", "7", 5)
         await push(world)
         yield world
 
@@ -132,6 +137,71 @@ async def withdraw(world: WalletWorld) -> None:
             await command(world, a_settle(reference))
         if status == "returned":
             await command(world, a_move(leg(PROVIDER, person("1"), 100), reference=f"{reference}:returned", kind="withdrawal"))
+
+
+async def dispute(world: WalletWorld) -> None:
+    """Two deposits of user 5 are disputed: one dispute was won; one is open, and its money was given away before."""
+    for state, outcome in (("won", "won"), ("open", None)):
+        credit = a_transfer(target=user("5"))
+        await pay(world, credit)
+        if state == "open":
+            await give(world, "5", "7", 2500)
+        dispute_id = new_id()
+        await insert(
+            world, "disputes", dispute_id=dispute_id, payment_id=credit.payment_id, provider="mock", dispute_reference=str(dispute_id),
+            amount_minor=2100, currency="rsd", owner_id="5", owner_minor=2000, fee_minor=0, loss_minor=100, state=state, outcome=outcome,
+            correlation_id="request-1",
+        )  # fmt: skip
+        of_dispute: dict[str, Any] = {"kind": "dispute", "payment_id": credit.payment_id}
+        legs = leg(person("5"), PROVIDER, 2000), leg(LOSS, PROVIDER, 100)
+        await command(world, a_move(*legs, reference=f"dispute:{dispute_id}:opened", **of_dispute))
+        if state == "won":
+            back = leg(PROVIDER, person("5"), 2000), leg(PROVIDER, LOSS, 100)
+            await command(world, a_move(*back, reference=f"dispute:{dispute_id}:won", **of_dispute))
+
+
+async def suspend(world: WalletWorld) -> None:
+    """One item is open, one was assigned to user 6, one paid a deposit of user 6, one was written off."""
+    for decision, step, status, target, amount_minor in (
+        (None, None, "open", None, 70),
+        ("assign_user", "assigned", "assigned", person("6"), 80),
+        ("assign_payment", "assigned", "assigned", person("6"), 90),
+        ("write_off", "written-off", "written_off", REVENUE, 60),
+    ):
+        item_id, payment_id = new_id(), new_id() if decision == "assign_payment" else None
+        reference = f"suspense:{item_id}"
+        decided: dict[str, Any] = {}
+        if decision is not None:
+            decided = {
+                "decision": decision,
+                "decision_id": new_id(),
+                "decided_by": "user:9",
+                "decided_at": utc_now(),
+                "settled_at": utc_now(),
+            }
+        if payment_id is not None:
+            booked = {"charge_reference": "late", "credit_reference": f"{reference}:assigned"}
+            await insert_payment(world, payment_id=payment_id, user_id="6", amount_minor=amount_minor, **booked)
+        await insert(
+            world, "suspense_items", item_id=item_id, provider="mock", charge_reference=str(item_id), part="all", session_id=new_id(),
+            amount_minor=amount_minor, currency="rsd", reason="unknown_reference", status=status, received_at=utc_now(),
+            assigned_user_id="6" if decision == "assign_user" else None, assigned_payment_id=payment_id, correlation_id="request-1",
+            **decided,
+        )  # fmt: skip
+        await command(world, a_move(leg(PROVIDER, SUSPENSE, amount_minor), reference=f"{reference}:received", kind="adjustment"))
+        if target is not None:
+            facts: dict[str, Any] = {"kind": "deposit" if payment_id else "adjustment", "payment_id": payment_id}
+            await command(world, a_move(leg(SUSPENSE, target, amount_minor), reference=f"{reference}:{step}", **facts))
+
+
+async def give(world: WalletWorld, giver: str, taker: str, amount_minor: int) -> None:
+    """A transfer between two users."""
+    transfer_id = new_id()
+    await insert(
+        world, "transfers", transfer_id=transfer_id, from_user_id=giver, to_user_id=taker, amount_minor=amount_minor, currency="rsd",
+        status="completed", requested_by="user:9", caller="user:9", correlation_id="request-1", created_at=utc_now(), updated_at=utc_now(),
+    )  # fmt: skip
+    await command(world, a_move(leg(person(giver), person(taker), amount_minor), reference=f"transfer:{transfer_id}"))
 
 
 async def insert_payment(world: WalletWorld, **columns: Any) -> None:
