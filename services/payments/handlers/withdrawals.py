@@ -77,12 +77,12 @@ class Withdrawals:
         withdrawal = await self.saga.go_on(begun)
         if withdrawal.refusal is not None:
             return await once.refused(command, withdrawal.refusal)
-        if withdrawal.step is Step.RESERVING:
-            return once.reply(InProgress(resource_id=withdrawal.withdrawal_id))
         if withdrawal.step is Step.APPROVED:
             self.wake()
+        known = withdrawal.step is not Step.RESERVING
         async with transaction(self.saga.pool) as tx:
-            return await once.keep(tx, command, once.reply(_view(withdrawal)))
+            answer = _view(withdrawal) if known else InProgress(resource_id=withdrawal.withdrawal_id)
+            return await once.keep(tx, command, once.reply(answer))
 
     async def decide(self, command: DecideWithdrawal) -> WithdrawalReply:
         """The withdrawal after the decision; the same one again gives the same. In progress while wallet has not done its part.
@@ -124,14 +124,15 @@ class Withdrawals:
         if isinstance(begun, CommandReply):
             return begun
         self.saga.relay.wake()
-        if command.decision == "approve":
+        known = command.decision == "approve"
+        if known:
             self.wake()
-        elif begun.step in _UNDER_WAY:
+        else:
             begun = await self.saga.go_on(begun.withdrawal_id)
-            if begun.step in _UNDER_WAY:
-                return once.reply(InProgress(resource_id=begun.withdrawal_id))
+            known = begun.step not in _UNDER_WAY
         async with transaction(self.saga.pool) as tx:
-            return await once.keep(tx, command, once.reply(_view(begun, for_admin=actor.is_admin)))
+            answer = _view(begun, for_admin=actor.is_admin) if known else InProgress(resource_id=begun.withdrawal_id)
+            return await once.keep(tx, command, once.reply(answer))
 
     async def get(self, query: GetWithdrawal) -> WithdrawalView | Refused:
         withdrawal_id = _uuid(query.withdrawal_id)
