@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, TypeVar
 from uuid import UUID
@@ -26,9 +25,7 @@ from services.payments.handlers.refund_saga import RefundSaga
 from services.payments.handlers.refund_views import RefundViews
 from services.payments.handlers.refunds import RefundReply, RefundRequests
 from services.payments.handlers.settlement import Settlement
-from services.payments.ledger import NotPostedYet, Silent
 from services.payments.mock_book import MockBook, MockSession
-from services.payments.providers.base import RefundAnswer, RefundOrder, Unknown
 from services.payments.providers.mock import sign
 from services.payments.providers.mock_refunds import MockRefundEvents, MockRefunds
 from services.payments.sagas import SagaRunner
@@ -37,112 +34,26 @@ from services.payments.store import refunds as refund_store
 from services.payments.store.events import PURPOSE as PROVIDER_EVENT
 from services.wallet.handlers.credits import Credits
 from shared import postgres
-from shared.contracts.base import Message, new_id, utc_now
+from shared.contracts.base import new_id, utc_now
 from shared.contracts.payment_commands import Refused
 from shared.contracts.payment_events import PaymentUpdated, ProviderEventReceived
 from shared.contracts.refunds import RefundMade, RefundPayment
 from shared.contracts.wallet_commands import (
     FundsMoved,
     FundsReserved,
-    HoldReleased,
-    HoldSettled,
-    MoveFunds,
-    ReleaseHold,
-    ReserveFunds,
-    SettleHold,
 )
 from shared.keys import Keys
 from shared.migrations import migrate
 from shared.money import Money
 from shared.sealing import Seal
 from shared.waiting import Waiters
-from tests.integration.funds_world import a_reserve, funds
+from tests.integration.funds_world import a_reserve
 from tests.integration.payments_world import DATA_KEY, SECRET, PaymentsWorld, QuietRelay, payments_world, sameness
+from tests.integration.refund_doubles import FakeWithdrawals, SteeredLedger, SteeredRefunds
 from tests.integration.wallet_world import WalletWorld
 
 OPERATION = "POST /api/v1/payments/refund/{payment_id}"
 Answer = TypeVar("Answer")
-
-
-class SteeredLedger:
-    """Wallet's real handlers; commands can be lost on their way there, or their answers on the way back."""
-
-    def __init__(self, book: WalletWorld) -> None:
-        self.book = book
-        self.asked: list[Message] = []
-        self.lost: Counter[type[Message]] = Counter()
-        self.unheard: Counter[type[Message]] = Counter()
-        self._funds = funds(book)
-
-    async def move(self, command: MoveFunds) -> FundsMoved | Refused:
-        return await self._do(command, self._funds.move)
-
-    async def reserve(self, command: ReserveFunds) -> FundsReserved | Refused:
-        return await self._do(command, self._funds.reserve)
-
-    async def settle(self, command: SettleHold) -> HoldSettled | Refused:
-        return await self._do(command, self._funds.settle)
-
-    async def release(self, command: ReleaseHold) -> HoldReleased | Refused:
-        return await self._do(command, self._funds.release)
-
-    async def available(self, user_id: str, currency: str, correlation_id: str) -> int:
-        return (await self.book.balance(user_id, currency))[0]
-
-    async def _do(self, command: Any, work: Callable[[Any], Awaitable[Answer]]) -> Answer:
-        self.asked.append(command)
-        if self.lost[type(command)] > 0:
-            self.lost[type(command)] -= 1
-            raise Silent(command.TYPE)
-        answer = await work(command)
-        if self.unheard[type(command)] > 0:
-            self.unheard[type(command)] -= 1
-            raise Silent(command.TYPE)
-        if isinstance(answer, Refused) and answer.code == "credit_not_posted":
-            raise NotPostedYet(answer.detail)
-        return answer
-
-
-class SteeredRefunds:
-    """The mock; requests can be lost on their way there, or their answers on the way back."""
-
-    def __init__(self, mock: MockRefunds) -> None:
-        self.mock = mock
-        self.sent: list[RefundOrder] = []
-        self.lost = 0
-        self.unheard = 0
-
-    async def refund(self, order: RefundOrder) -> RefundAnswer:
-        self.sent.append(order)
-        if self.lost > 0:
-            self.lost -= 1
-            return Unknown()
-        answer = await self.mock.refund(order)
-        if self.unheard > 0:
-            self.unheard -= 1
-            return Unknown()
-        return answer
-
-    async def find_refund(self, order: RefundOrder) -> RefundAnswer:
-        return await self.mock.find_refund(order)
-
-
-@dataclass
-class FakeWithdrawals:
-    """A user's unsent withdrawals: holds of wallet, which are released when they are canceled."""
-
-    ledger: SteeredLedger
-    holds: list[tuple[str, int]] = field(default_factory=list)
-    canceled: list[str] = field(default_factory=list)
-
-    async def cancel_for(self, user_id: str, currency: str, needed_minor: int, reason: str, actor: str, correlation_id: str) -> int:
-        freed_minor = 0
-        while freed_minor < needed_minor and self.holds:
-            reference, amount_minor = self.holds.pop()
-            await self.ledger.release(ReleaseHold(correlation_id=correlation_id, reference=reference))
-            self.canceled.append(reference)
-            freed_minor += amount_minor
-        return freed_minor
 
 
 @dataclass
@@ -256,7 +167,8 @@ class RefundsWorld:
         await self.payments.rows(
             """
             update payments.mock_refunds
-            set tells_at = clock_timestamp(), settles_at = least(settles_at, clock_timestamp()), fails_at = least(fails_at, clock_timestamp())
+            set tells_at = clock_timestamp(), settles_at = least(settles_at, clock_timestamp()),
+                fails_at = case when fails_at is not null then least(fails_at, clock_timestamp()) end
             where tells_at is not null and session_id = $1 returning 1
             """,
             payment.session_id,
