@@ -175,7 +175,7 @@ def test_what_settles_brings_the_whole_sum_to_the_provider_and_a_reversal_takes_
 ) -> None:
     fee = data.draw(st.integers(0, amount))
     held = data.draw(st.integers(0, amount - fee))
-    excess = data.draw(st.integers(0, 10**15))
+    excess = data.draw(st.integers(0, 10**15 - amount))
     taken = replace(refund(), money=Money(amount, "usd"), fee_minor=fee, forced=True, excess_minor=excess)
     taken = steps.reserved(taken, held if taken.needs_hold else None)
 
