@@ -1,0 +1,62 @@
+"""PAYOUT_METHOD and WITHDRAWAL_AUTO_APPROVE: what they may be, and what production refuses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from services.payments.config import PaymentsSettings
+
+STRONG = "mB3v9QxT7kLw2ZrY8hNc5JfD1sGp6VuA"
+GOOD: dict[str, Any] = {
+    "_env_file": None,
+    "amqp_url": "amqp://user:broker-password@localhost/",
+    "database_url": "postgresql://role:database-password@localhost/purser",
+    "secret_key": STRONG,
+    "data_keys": STRONG[::-1],
+}
+PRODUCTION: dict[str, Any] = {**GOOD, "environment": "production", "public_url": "https://pay.example.org"}
+
+
+@pytest.fixture(autouse=True)
+def bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in PaymentsSettings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+def test_outside_production_payouts_are_the_stand_ins_and_in_production_there_are_none_until_one_is_named() -> None:
+    assert PaymentsSettings(**GOOD).payouts == "mock"
+    assert PaymentsSettings(**GOOD, payout_method="none").payouts is None
+    assert PaymentsSettings(**PRODUCTION).payouts is None
+    assert PaymentsSettings(**PRODUCTION, payout_method="manual").payouts == "manual"
+
+
+@pytest.mark.parametrize(
+    ("settings", "method", "told"),
+    [
+        (PRODUCTION, "mock", "PAYOUT_METHOD may not be mock in production"),
+        (GOOD, "allsecure", "PAYOUT_METHOD names allsecure, which is not available yet"),
+        (GOOD, "cash", "PAYOUT_METHOD names 'cash'; known are mock, manual, none"),
+    ],
+)
+def test_a_payout_method_that_may_not_be_stops_the_start(settings: dict[str, Any], method: str, told: str) -> None:
+    with pytest.raises(ValidationError, match=told):
+        PaymentsSettings(**settings, payout_method=method)
+
+
+def test_limits_of_what_nobody_approves_are_minor_units_a_currency(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert PaymentsSettings(**GOOD).withdrawal_auto_approve == {}
+    monkeypatch.setenv("WITHDRAWAL_AUTO_APPROVE", "rsd=500000, EUR=5000,")
+    assert PaymentsSettings(**GOOD).withdrawal_auto_approve == {"rsd": 500_000, "eur": 5_000}
+
+
+@pytest.mark.parametrize(
+    "value", ["rsd", "rsd=", "rsd=-1", "rsd=1.5", "rsd=1e3", "xxx=1", "=1", "rsd=1,rsd=2", "rsd=1000000000000001", "rsd=٣"]
+)
+def test_a_limit_that_is_none_stops_the_start(value: str) -> None:
+    with pytest.raises(ValidationError, match="withdrawal_auto_approve"):
+        PaymentsSettings(**GOOD, withdrawal_auto_approve=value)
