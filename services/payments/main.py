@@ -19,20 +19,25 @@ from services.payments.consumers.audit import audit_questions, login_events
 from services.payments.consumers.deposits import deposit_commands
 from services.payments.consumers.history import history_questions
 from services.payments.consumers.intents import intent_commands, session_questions
+from services.payments.consumers.mock_controls import mock_control_commands
 from services.payments.consumers.orders import order_commands, order_questions
 from services.payments.consumers.refunds import refund_commands, refund_questions
+from services.payments.consumers.suspense import suspense_commands, suspense_questions
+from services.payments.consumers.transfers import transfer_commands, transfer_questions
 from services.payments.consumers.views import payment_questions
 from services.payments.consumers.withdrawals import withdrawal_commands, withdrawal_questions
-from services.payments.domain.facts import Fact, PayoutTold, RefundTold
+from services.payments.domain.facts import DisputeTold, Fact, PayoutTold, RefundTold
 from services.payments.domain.sessions import DEMO
 from services.payments.handlers.audit import AuditLog
 from services.payments.handlers.balance_payments import BalancePayments
 from services.payments.handlers.confirming import Confirming
 from services.payments.handlers.deposits import Deposits
+from services.payments.handlers.disputes import DisputeSaga
 from services.payments.handlers.fulfilment import Fulfilments
 from services.payments.handlers.history import History
 from services.payments.handlers.inquiry import Inquiry
 from services.payments.handlers.intents import Intents
+from services.payments.handlers.mock_controls import MockControls
 from services.payments.handlers.mock_page import MockPage
 from services.payments.handlers.mock_sessions import MockSessions
 from services.payments.handlers.opening import Opening
@@ -44,6 +49,9 @@ from services.payments.handlers.refund_views import RefundViews
 from services.payments.handlers.refunds import RefundRequests
 from services.payments.handlers.sessions import Sessions
 from services.payments.handlers.settlement import Follow, Settlement
+from services.payments.handlers.suspense import Suspense
+from services.payments.handlers.suspense_saga import RefundsToldOf, SuspenseSaga
+from services.payments.handlers.transfers import Transfers
 from services.payments.handlers.unsent_withdrawals import UnsentWithdrawals
 from services.payments.handlers.views import Views
 from services.payments.handlers.withdrawal_saga import PURPOSE as DESTINATION
@@ -54,6 +62,7 @@ from services.payments.mock_book import MockBook
 from services.payments.products import ProductsError, load_products
 from services.payments.providers.base import Payouts, Provider, Refunds
 from services.payments.providers.mock import MockProvider
+from services.payments.providers.mock_events import MockEvents
 from services.payments.providers.mock_payouts import MockPayouts, MockReturns
 from services.payments.providers.mock_refunds import MockRefundEvents, MockRefunds
 from services.payments.reconciler import Reconciler
@@ -142,13 +151,24 @@ async def payments(settings: PaymentsSettings) -> AsyncIterator[None]:
         fulfilments = Fulfilments(pool, products, seals, waiters)
         await fulfilments.try_failed_again()
         refunds: dict[str, Refunds] = {} if mock is None else {mock.name: MockRefunds(pool)}
-        refund_saga = RefundSaga(pool, ledger, refunds, UnsentWithdrawals(withdrawal_saga), relay)
-        sagas: list[Saga] = [withdrawal_saga, refund_saga, fulfilments]
+        unsent = UnsentWithdrawals(withdrawal_saga)
+        refund_saga = RefundSaga(pool, ledger, refunds, unsent, relay)
+        suspense_saga = SuspenseSaga(pool, ledger, refunds)
+        dispute_saga = DisputeSaga(pool, ledger, unsent)
+        transfers = Transfers(pool, ledger)
+        sagas: list[Saga] = [withdrawal_saga, refund_saga, fulfilments, suspense_saga, dispute_saga, transfers]
         runner = SagaRunner(sagas)
         withdrawals = Withdrawals(withdrawal_saga, settings.payouts, runner.wake)
         seal = Seal(settings.data_keys, PROVIDER_EVENT)
-        follow: dict[type[Fact], Follow] = {PayoutTold: withdrawal_saga.follow, RefundTold: RefundFacts().follow}
+        follow: dict[type[Fact], Follow] = {
+            PayoutTold: withdrawal_saga.follow,
+            RefundTold: RefundsToldOf(suspense_saga, RefundFacts().follow).follow,
+            DisputeTold: dispute_saga.follow,
+        }
         settlement = Settlement(pool, providers, relay, waiters, seal, follow, runner.wake)
+        suspense = Suspense(pool, suspense_saga, settlement, runner.wake)
+        events = EnvelopePublisher[ProviderEventReceived](publisher, route_of(ProviderEventReceived))
+        mock_events = MockEvents(pool, settings.keys, events.submit)
         balance_payments = BalancePayments(pool, ledger, settlement)
         inquiry = Inquiry(providers, settlement, balance_payments)
         intents = Intents(opening, balance_payments, settings.keys, fee_bps=settings.platform_fee_bps)
@@ -161,6 +181,9 @@ async def payments(settings: PaymentsSettings) -> AsyncIterator[None]:
             deposit_commands(Deposits(opening), MockSessions(pool, mock if "mock" in enabled else None)),
             withdrawal_commands(withdrawals),
             refund_commands(RefundRequests(pool, refund_saga)),
+            suspense_commands(suspense),
+            transfer_commands(transfers),
+            mock_control_commands(MockControls(pool, "mock" in enabled, mock_events.wake)),
         ]
         audit = AuditLog(pool)
         questions = [
@@ -171,6 +194,8 @@ async def payments(settings: PaymentsSettings) -> AsyncIterator[None]:
             audit_questions(audit),
             withdrawal_questions(withdrawals),
             refund_questions(RefundViews(pool)),
+            suspense_questions(suspense),
+            transfer_questions(transfers),
         ]
         consumers.subscribe(broker, PAYMENTS_COMMANDS, publisher, *commands)
         consumers.subscribe(broker, PAYMENTS_QUERIES, publisher, *questions)
@@ -187,7 +212,9 @@ async def payments(settings: PaymentsSettings) -> AsyncIterator[None]:
         stack.push_async_callback(reconciler.stop)
         await runner.start()
         stack.push_async_callback(runner.stop)
-        events = EnvelopePublisher[ProviderEventReceived](publisher, route_of(ProviderEventReceived))
+        if mock is not None:
+            await mock_events.start()
+            stack.push_async_callback(mock_events.stop)
         if refunds:
             refund_events = MockRefundEvents(pool, settings.keys, events.submit)
             await refund_events.start()

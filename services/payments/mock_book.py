@@ -15,6 +15,8 @@ Outcome = Literal["success", "failure", "canceled"]
 
 @dataclass(frozen=True, slots=True)
 class MockSession:
+    """`paid`: what was paid, where the mock's controls made it another sum than the session's."""
+
     session_id: UUID
     payment_id: UUID
     owner: str | None
@@ -24,6 +26,11 @@ class MockSession:
     event_id: str | None = None
     charge_reference: str | None = None
     decided_at: datetime | None = None
+    paid: Money | None = None
+
+    @property
+    def charged(self) -> Money:
+        return self.paid or self.money
 
 
 class MockBook:
@@ -93,12 +100,20 @@ class MockBook:
 
     @staticmethod
     async def decide(
-        tx: Connection, session: MockSession, outcome: Outcome, *, event_id: str, charge: str | None, at: datetime
+        tx: Connection,
+        session: MockSession,
+        outcome: Outcome,
+        *,
+        event_id: str,
+        charge: str | None,
+        at: datetime,
+        paid: Money | None = None,
     ) -> MockSession:
         """Writes the outcome of a locked, undecided session."""
         await tx.execute(
             """
-            update payments.mock_sessions set outcome = $2, event_id = $3, charge_reference = $4, decided_at = $5
+            update payments.mock_sessions
+            set outcome = $2, event_id = $3, charge_reference = $4, decided_at = $5, paid_amount_minor = $6, paid_currency = $7
             where session_id = $1 and outcome is null
             """,
             session.session_id,
@@ -106,8 +121,10 @@ class MockBook:
             event_id,
             charge,
             at,
+            None if paid is None else paid.amount_minor,
+            None if paid is None else paid.currency,
         )
-        return replace(session, outcome=outcome, event_id=event_id, charge_reference=charge, decided_at=at)
+        return replace(session, outcome=outcome, event_id=event_id, charge_reference=charge, decided_at=at, paid=paid)
 
 
 def _session(row: Any) -> MockSession:
@@ -121,4 +138,5 @@ def _session(row: Any) -> MockSession:
         event_id=row["event_id"],
         charge_reference=row["charge_reference"],
         decided_at=row["decided_at"],
+        paid=None if row["paid_amount_minor"] is None else Money(row["paid_amount_minor"], row["paid_currency"]),
     )

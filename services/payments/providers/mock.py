@@ -19,7 +19,7 @@ from uuid import UUID
 import orjson
 from pydantic import AwareDatetime, BaseModel, ValidationError
 
-from services.payments.domain.facts import Declined, Fact, Irrelevant, Paid, PayoutTold, RefundTold
+from services.payments.domain.facts import Declined, DisputeTold, Fact, Irrelevant, Paid, PayoutTold, RefundTold
 from services.payments.domain.payments import Payment
 from services.payments.mock_book import MockBook, MockSession
 from services.payments.providers.base import Accepted, Canceled, Created, Ended, Open, ProviderEvent, Told
@@ -42,6 +42,13 @@ class _Event(BaseModel):
 class _SessionData(BaseModel):
     session_id: UUID
     charge: str | None
+    amount_minor: int
+    currency: Currency
+
+
+class _DisputeData(BaseModel):
+    session_id: UUID
+    dispute: str
     amount_minor: int
     currency: Currency
 
@@ -131,7 +138,7 @@ def _decided(session: MockSession) -> Paid | Declined:
     assert session.decided_at is not None
     if session.charge_reference is None:
         return Declined(session.session_id, session.decided_at)
-    return Paid(session.session_id, session.charge_reference, session.money, session.decided_at)
+    return Paid(session.session_id, session.charge_reference, session.charged, session.decided_at)
 
 
 def event_body(session: MockSession) -> bytes:
@@ -143,8 +150,8 @@ def event_body(session: MockSession) -> bytes:
             "data": {
                 "session_id": str(session.session_id),
                 "charge": session.charge_reference,
-                "amount_minor": session.money.amount_minor,
-                "currency": session.money.currency,
+                "amount_minor": session.charged.amount_minor,
+                "currency": session.charged.currency,
             },
         }
     )
@@ -176,6 +183,8 @@ def _fact(event: _Event) -> Fact:
             return _of_session(event, _SessionData.model_validate(event.data))
         case "refund.updated":
             return _of_refund(event, _RefundData.model_validate(event.data))
+        case "dispute.opened" | "dispute.won" | "dispute.lost":
+            return _of_dispute(event, _DisputeData.model_validate(event.data))
         case "payout.paid" | "payout.failed" | "payout.returned":
             return _of_payout(event, _PayoutData.model_validate(event.data))
         case _:
@@ -193,6 +202,12 @@ def _of_session(event: _Event, data: _SessionData) -> Fact:
 def _of_refund(event: _Event, data: _RefundData) -> Fact:
     money = Money(data.amount_minor, data.currency)
     return RefundTold(data.session_id, data.refund_id, data.refund, money, data.status, event.created, data.reason)
+
+
+def _of_dispute(event: _Event, data: _DisputeData) -> Fact:
+    events: dict[str, Literal["opened", "won", "lost"]] = {"dispute.opened": "opened", "dispute.won": "won", "dispute.lost": "lost"}
+    money = Money(data.amount_minor, data.currency)
+    return DisputeTold(data.session_id, data.dispute, events[event.type], money, event.created)
 
 
 def _of_payout(event: _Event, data: _PayoutData) -> Fact:

@@ -199,7 +199,10 @@ async def _add(tx: Connection, order: RefundOrder) -> MockRefund:
 async def _exceeds(tx: Connection, order: RefundOrder) -> bool:
     """Would more go back than the session's charge brought? Asked under the session's lock, so that no two refunds fit in one's place."""
     charged_minor = await tx.fetchval(
-        "select amount_minor from payments.mock_sessions where session_id = $1 and charge_reference = $2 for update",
+        """
+        select coalesce(paid_amount_minor, amount_minor) from payments.mock_sessions
+        where session_id = $1 and charge_reference = $2 for update
+        """,
         order.session_id,
         order.charge_reference,
     )
