@@ -69,10 +69,12 @@ def _declared_bytes(scope: Scope) -> int:
     return 0
 
 
-async def read_json(request: Request, model: type[Model], limit_bytes: int) -> Body[Model]:
-    """The body as `model`. Problems: unsupported_media_type, body_too_large, request_timeout, invalid_request."""
+async def read_json(request: Request, model: type[Model], limit_bytes: int, *, optional: bool = False) -> Body[Model]:
+    """The body as `model`; `optional`: none is an empty one. Problems: unsupported_media_type, body_too_large, request_timeout,
+    invalid_request."""
     _require_plain_json(request)
-    value = _parse(await read_bounded(request.scope, request.receive, limit_bytes))
+    body = await read_bounded(request.scope, request.receive, limit_bytes)
+    value = {} if optional and not body else _parse(body)
     if not isinstance(value, dict):
         raise malformed("body", msg="must be a JSON object")
     try:

@@ -47,6 +47,7 @@ def operation(
     *,
     answers: Mapping[int, tuple[Shape, str]],
     body: type[BaseModel] | None = None,
+    body_optional: bool = False,
     problems: Sequence[str] = (),
     signed_in: bool = True,
     guests: bool = False,
@@ -73,7 +74,7 @@ def operation(
     known: list[dict[str, list[str]]] = [{"bearer": []}, {"cookie": [], "csrf": []}]
     extra: dict[str, Any] = {"security": [*([{}] if guests else []), *known] if signed_in else []}
     if body is not None:
-        extra["requestBody"] = {"required": True, "content": {"application/json": {"schema": _ref(body)}}}
+        extra["requestBody"] = {"required": not body_optional, "content": {"application/json": {"schema": _ref(body)}}}
     if idempotent:
         extra["parameters"] = [_IDEMPOTENCY_KEY]
     return {
