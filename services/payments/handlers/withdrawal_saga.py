@@ -40,7 +40,8 @@ ENDED = Counter("purser_withdrawals_total", "Withdrawals by what became of them"
 
 STEP_SECONDS: Final = 6.0
 """How long whoever takes a step is left alone with it: a little longer than wallet is waited for."""
-_SENDING_SECONDS: Final = 30.0
+_SENDING_SECONDS: Final = 12.0
+"""Likewise for a payout; when it is sent twice at once after all, it has the same key."""
 _STEPS_MAX: Final = 20
 
 SEND_AGAIN: Final = timedelta(hours=20)

@@ -207,26 +207,33 @@ class Filter:
 async def page(db: Connection, wanted: Filter, limit: int, cursor: str | None) -> tuple[list[Withdrawal], str | None]:
     """Up to `limit` withdrawals, the newest first, and the next page's cursor; refused requests are none. cursors.MalformedCursor."""
     after = None if cursor is None else cursors.decode(_LIST, cursor)
+    asked: list[tuple[str, Any]] = [
+        ("user_id = {}", wanted.user_id),
+        ("status = {}", wanted.status),
+        ("currency = {}", wanted.currency),
+        ("external_id = {}", wanted.external_id),
+        ("created_at >= {}", wanted.since),
+        ("created_at < {}", wanted.until),
+        ("(created_at, withdrawal_id) < {}", None if after is None else (after.at, after.last_id)),
+    ]
+    # Only what is asked for is in the statement: with `or … is null` no index would serve it.
+    values: list[Any] = [limit + 1]
+    conditions = ["refusal is null"]
+    for condition, value in asked:
+        if value is None:
+            continue
+        parts = value if isinstance(value, tuple) else (value,)
+        values += parts
+        places = ", ".join(f"${len(values) - len(parts) + n}" for n in range(1, len(parts) + 1))
+        conditions.append(condition.format(f"({places})"))
     rows = await db.fetch(
         f"""
         select {_COLUMNS} from payments.withdrawals
-        where refusal is null
-          and ($1::text is null or user_id = $1) and ($2::text is null or status = $2) and ($3::text is null or currency = $3)
-          and ($4::text is null or external_id = $4)
-          and ($5::timestamptz is null or created_at >= $5) and ($6::timestamptz is null or created_at < $6)
-          and ($7::timestamptz is null or (created_at, withdrawal_id) < ($7, $8::uuid))
+        where {" and ".join(conditions)}
         order by created_at desc, withdrawal_id desc
-        limit $9
-        """,  # noqa: S608
-        wanted.user_id,
-        wanted.status,
-        wanted.currency,
-        wanted.external_id,
-        wanted.since,
-        wanted.until,
-        None if after is None else after.at,
-        None if after is None else after.last_id,
-        limit + 1,
+        limit $1
+        """,  # noqa: S608 - texts of ours
+        *values,
     )
     found = [_withdrawal(row) for row in rows[:limit]]
     if len(rows) <= limit:
