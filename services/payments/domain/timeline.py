@@ -154,7 +154,7 @@ def references(payment: Payment, followed: Iterable[KeptStep]) -> list[str]:
         found.append(f"{PAID_FROM_BALANCE}:{payment.payment_id}")
     for kept in followed:
         found += [f"{kept.kind}:{kept.thing_id}{end}" for end in _BOOKED_AS[kept.kind]]
-    return found
+    return list(dict.fromkeys(found))
 
 
 _BOOKED_AS: Final[Mapping[str, tuple[str, ...]]] = {
