@@ -77,6 +77,19 @@ class Gate:
                 return None
         return self.admit(request)
 
+    def visitor(self, request: Request) -> Caller | None:
+        """Whoever opens a page or sends its form, None when they are not logged in. A form has its CSRF token among its fields: who takes
+        it has to check it. Problems: invalid_token for a bad header, too_many_requests."""
+        token = bearer_token(request)
+        if token is not None:
+            return self._counted(Caller(self._identity(token), token))
+        token = request.cookies.get(COOKIE, "")
+        try:
+            identity = self._identity(token)
+        except Problem:
+            return None
+        return self._counted(Caller(identity, token))
+
     def admit_bearer(self, request: Request) -> Caller:
         """The caller of a request that no cookie may authorise."""
         token = bearer_token(request)

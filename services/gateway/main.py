@@ -12,6 +12,7 @@ from services.gateway.app import create_app
 from services.gateway.auth import Gate
 from services.gateway.config import GatewaySettings
 from services.gateway.directory import Directory
+from services.gateway.hypertext import load_hypertext
 from services.gateway.ingress import Ingress, mock_check
 from services.gateway.login_limit import FailureLimit
 from services.gateway.logins import LoginRecords
@@ -73,6 +74,7 @@ def assemble(settings: GatewaySettings, link: BrokerLink, events: EnvelopePublis
         health=Health(NAME, {"broker": link.check}),
         directory=Directory(*limits) if settings.demo_login else None,
         logins=LoginRecords(Publisher(link, app_id=NAME), keys),
+        hypertext=load_hypertext(),
     )
 
 

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from services.gateway.auth import Caller, Gate
 from services.gateway.config import GatewaySettings
 from services.gateway.directory import Directory
+from services.gateway.hypertext import Hypertext
 from services.gateway.ingress import Ingress
 from services.gateway.logins import LoginRecords
 from services.gateway.requests import Services
@@ -32,6 +33,7 @@ class Parts:
     health: Health
     directory: Directory | None
     logins: LoginRecords
+    hypertext: Hypertext
 
 
 async def _parts(request: Request) -> Parts:
