@@ -16,7 +16,7 @@ EMAIL_MAX: Final = 254
 
 _EMAIL: Final = r"[^\s\x00-\x1f\x7f@<>\x22]{1,64}@[^\s\x00-\x1f\x7f@<>\x22.]{1,63}(\.[^\s\x00-\x1f\x7f@<>\x22.]{1,63}){1,8}"
 _PHONE: Final = r"[+]?([ ().\/-]{0,2}[0-9]){5,15}[ )]?"
-_WHOLE: Final = re.compile(r"-?(0|[1-9][0-9]{0,17})", re.ASCII)
+_WHOLE: Final = re.compile(r"(?P<digits>-?[0-9]{1,18})(\.0{1,31})?", re.ASCII)
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 
 _EMAIL_OR_NOTHING: Final = re.compile(rf"({_EMAIL})?")
@@ -50,7 +50,8 @@ def _birth_date(value: Any) -> date:
 def _plain(value: Any) -> Any:
     """What was sent, for the product to judge: whole numbers as such, all others as their exact text."""
     if isinstance(value, Number):
-        return int(value.text) if _WHOLE.fullmatch(value.text) else value.text
+        whole = _WHOLE.fullmatch(value.text)
+        return int(whole["digits"]) if whole else value.text
     if isinstance(value, list):
         return [_plain(item) for item in value]
     if isinstance(value, dict):

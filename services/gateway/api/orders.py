@@ -7,7 +7,7 @@ from typing import Annotated, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Query
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -43,6 +43,12 @@ ProductField = Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,64}$", description="
 
 class _Form(BaseModel):
     """What an order form holds beside its product; email or phone is required."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "anyOf": [{"required": [name], "properties": {name: {"type": "string", "minLength": 1}}} for name in ("email", "phone")]
+        }
+    )
 
     email: EmailField = None
     phone: PhoneField = None
