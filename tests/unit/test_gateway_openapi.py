@@ -32,6 +32,7 @@ WITHDRAWALS = {
         for decision in ("approve", "cancel", "reject", "mark-paid", "mark-failed", "mark-returned", "resolve")
     ),
 }
+REFUND = "POST /api/v1/payments/refund/{payment_id}"
 ORDERS = {
     "POST /api/v1/orders",
     "POST /create_order/",
@@ -74,6 +75,9 @@ def test_every_promised_route_is_there(document: dict[str, Any]) -> None:
         "POST /api/v1/balance/deposit",
         "POST /api/v1/balance/mock/complete",
         "GET /api/v1/payments/{payment_id}",
+        REFUND,
+        "GET /api/v1/payments/{payment_id}/refunds",
+        "GET /api/v1/payments/{payment_id}/refunds/{refund_id}",
         "GET /api/v1/payments/history",
         "GET /api/v1/payments/{payment_id}/timeline",
         "GET /api/v1/audit",
@@ -161,7 +165,7 @@ def test_no_page_is_longer_than_a_hundred(document: dict[str, Any]) -> None:
 
 def test_posts_that_make_or_move_money_take_the_key(document: dict[str, Any]) -> None:
     keyed = {name for name, operation in operations(document) if "Idempotency-Key" in repr(operation.get("parameters"))}
-    assert keyed == {"POST /api/v1/balance/deposit", "POST /api/v1/balance/mock/complete", *INTENTS, *WITHDRAWALS, *ORDERS}
+    assert keyed == {"POST /api/v1/balance/deposit", "POST /api/v1/balance/mock/complete", REFUND, *INTENTS, *WITHDRAWALS, *ORDERS}
     for name, operation in operations(document):
         if name in keyed:
             assert {"202", "409", "422"} <= set(operation["responses"])
