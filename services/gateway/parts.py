@@ -14,6 +14,7 @@ from services.gateway.directory import Directory
 from services.gateway.hypertext import Hypertext
 from services.gateway.ingress import Ingress
 from services.gateway.logins import LoginRecords
+from services.gateway.problems import Problem
 from services.gateway.requests import Services
 from shared.health import Health
 from shared.keys import Keys
@@ -48,8 +49,17 @@ async def _guest_or_caller(request: Request) -> Caller | None:
     return cast(Parts, request.app.state.parts).gate.admit_guest(request)
 
 
+async def _admin(request: Request) -> Caller:
+    caller = await _caller(request)
+    if not caller.identity.is_admin:
+        raise Problem("forbidden", "Only an admin may do this.")
+    return caller
+
+
 GatewayParts = Annotated[Parts, Depends(_parts)]
 SignedIn = Annotated[Caller, Depends(_caller)]
 """The caller, who must be known; 401 or 403 otherwise."""
+AdminOnly = Annotated[Caller, Depends(_admin)]
+"""The caller, who must be an admin; 401 or 403 otherwise, before anything of the request is looked at."""
 GuestOrSignedIn = Annotated[Caller | None, Depends(_guest_or_caller)]
 """The caller, or None for a guest; 401 for a bad header, 403 for a cookie without its CSRF token."""

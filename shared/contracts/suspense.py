@@ -20,7 +20,7 @@ AskedId = Annotated[str, StringConstraints(max_length=100)]
 class DecideSuspenseItem(Command):
     """Give an item to a user or to a payment, send it back, or write it off; one of them succeeds, once. Refused: suspense_item_not_found;
     suspense_item_decided; payment_not_found, payment_not_assignable, already_paid and amount_mismatch (assign_payment);
-    refund_not_available and refund_declined (refund)."""
+    refund_not_supported and refund_declined (refund)."""
 
     type: Literal["decide-suspense-item.v1"] = "decide-suspense-item.v1"
     item_id: AskedId

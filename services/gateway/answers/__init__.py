@@ -104,6 +104,7 @@ class PaymentAnswer(Answer):
     payment_url: Annotated[str | None, Field(examples=[f"http://localhost:8000/payment/mock?session_id={_SESSION}"])]
     refunded_amount: Annotated[Decimal, _number("Major units, exact.", 0.0)]
     refunded_amount_minor: Annotated[int, Field(examples=[0])]
+    dispute_status: Annotated[str | None, Field(description="open, won or lost, once it was disputed.", examples=[None])]
     expires_at: Annotated[datetime | None, Field(examples=[_TIME])]
     metadata: Annotated[dict[str, str], Field(examples=[{}])]
     external_id: Annotated[str | None, Field(examples=[None])]

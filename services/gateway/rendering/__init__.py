@@ -66,6 +66,7 @@ def payment(view: PaymentView, status: str) -> bytes:
         "description": view.description,
         "payment_url": view.payment_url,
         **money("refunded_amount", view.refunded_amount_minor, view.currency),
+        "dispute_status": view.dispute_status,
         "expires_at": time(view.expires_at),
         "metadata": dict(view.metadata),
         "external_id": view.external_id,

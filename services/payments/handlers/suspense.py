@@ -35,7 +35,7 @@ _DETAILS: Final = {
     "payment_not_assignable": "The item cannot pay this payment: it was refused, or is another provider's.",
     "already_paid": "The payment, or its order, has been paid.",
     "amount_mismatch": "The item's amount is not the payment's; nothing was moved.",
-    "refund_not_available": "The provider cannot send money back.",
+    "refund_not_supported": "The provider cannot send money back.",
     "refund_declined": "The provider declined to send it back; the item is open.",
 }
 
@@ -105,7 +105,7 @@ class Suspense:
                 return found, None
             payment = found
         if command.decision == "refund" and item.provider not in self.saga.refunds:
-            return "refund_not_available", None
+            return "refund_not_supported", None
         decided = Decided(
             decision=command.decision,
             decision_id=decision_id,
