@@ -33,6 +33,12 @@ WITHDRAWALS = {
     ),
 }
 REFUND = "POST /api/v1/payments/refund/{payment_id}"
+OPERATORS = {
+    *(f"POST /api/v1/suspense/{{item_id}}/{decision}" for decision in ("assign", "refund", "write-off")),
+    "POST /api/v1/transfers",
+    "POST /api/v1/mock/payments/{session_id}",
+    "POST /api/v1/mock/disputes",
+}
 ORDERS = {
     "POST /api/v1/orders",
     "POST /create_order/",
@@ -93,6 +99,10 @@ def test_every_promised_route_is_there(document: dict[str, Any]) -> None:
         "GET /api/v1/orders/{order_id}",
         "GET /api/v1/payments/paid-interpretation",
         "GET /api/payments/paid-interpretation",
+        *OPERATORS,
+        "GET /api/v1/suspense",
+        "GET /api/v1/suspense/{item_id}",
+        "GET /api/v1/transfers/{transfer_id}",
         "POST /api/v1/stream/ticket",
         "POST /api/v1/webhooks/{provider}",
         "GET /health/live",
@@ -165,7 +175,15 @@ def test_no_page_is_longer_than_a_hundred(document: dict[str, Any]) -> None:
 
 def test_posts_that_make_or_move_money_take_the_key(document: dict[str, Any]) -> None:
     keyed = {name for name, operation in operations(document) if "Idempotency-Key" in repr(operation.get("parameters"))}
-    assert keyed == {"POST /api/v1/balance/deposit", "POST /api/v1/balance/mock/complete", REFUND, *INTENTS, *WITHDRAWALS, *ORDERS}
+    assert keyed == {
+        "POST /api/v1/balance/deposit",
+        "POST /api/v1/balance/mock/complete",
+        REFUND,
+        *INTENTS,
+        *WITHDRAWALS,
+        *ORDERS,
+        *OPERATORS,
+    }
     for name, operation in operations(document):
         if name in keyed:
             assert {"202", "409", "422"} <= set(operation["responses"])
