@@ -21,6 +21,7 @@ from tests.flow.authorization_world import (
     a_paid_deposit,
     a_paid_order,
     a_paid_session_payment,
+    a_refund,
     a_session_payment,
     a_withdrawal,
     an_order,
@@ -135,6 +136,21 @@ ROWS: Final = (
     Row("POST", "/api/v1/payments/confirm/{payment_id}", PAYER_NOT_MENTOR, a_session_payment, fresh=True),
     Row("POST", "/api/v1/payments/confirm/{payment_id}", PAYER, a_paid_deposit, why="a top-up has no mentor"),
     Row("POST", "/api/v1/payments/{payment_id}/cancel", PAYER_NOT_MENTOR, a_session_payment, fresh=True),
+    # refunds
+    Row(
+        "POST", "/api/v1/payments/refund/{payment_id}", signed_in(404, owner=403, mentor=201, admin=201), a_paid_session_payment,
+        body={"amount": 1},
+    ),
+    Row(
+        "POST", "/api/v1/payments/refund/{payment_id}", signed_in(404, owner=403, admin=201), a_paid_deposit, body={"amount": 1},
+        why="a top-up has no mentor",
+    ),
+    Row(
+        "POST", "/api/v1/payments/refund/{payment_id}", signed_in(404, owner=403, mentor=403, admin=201), a_paid_session_payment,
+        body={"amount": 1, "force": True}, why="force is an admin's",
+    ),
+    Row("GET", "/api/v1/payments/{payment_id}/refunds", PAYER_AND_MENTOR, a_refund),
+    Row("GET", "/api/v1/payments/{payment_id}/refunds/{refund_id}", PAYER_AND_MENTOR, a_refund),
     # orders: whoever knows an order's id may ask for it
     Row("POST", "/api/v1/orders", guests_too(201), body=ORDER),
     Row("POST", "/create_order/", guests_too(201), body=ORDER),

@@ -135,6 +135,13 @@ async def a_paid_session_payment(world: World) -> Ids:
     return ids
 
 
+async def a_refund(world: World) -> Ids:
+    """Of one minor unit, by the mentor who was paid."""
+    ids = await a_paid_session_payment(world)
+    made = await world.done(Who.MENTOR, "POST", f"/payments/refund/{ids['payment_id']}", {"amount": 1})
+    return ids | {"refund_id": made["refund_id"]}
+
+
 async def a_withdrawal(world: World) -> Ids:
     """Pending: no automatic approval is on."""
     await a_paid_deposit(world, 10)
