@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import base64
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -14,8 +14,9 @@ from services.payments.ledger import Silent
 from services.payments.store import sessions as session_store
 from shared import postgres
 from shared.contracts.base import new_id, utc_now
-from shared.contracts.intents import CancelPayment, ConfirmPayment, CreateIntent, IntentCreated
+from shared.contracts.intents import CancelPayment, ConfirmPayment, CreateIntent, IntentCreated, PaymentConfirmed
 from shared.contracts.payment_commands import Refused
+from shared.contracts.payment_events import ProviderEventReceived
 from shared.contracts.queries import GetPayment, PaymentView
 from shared.contracts.sessions import PutSession
 from shared.contracts.wallet_commands import FundsMoved, MoveFunds
@@ -26,7 +27,7 @@ CREATE = "POST /api/v1/payments/create-intent"
 
 class MemoryLedger:
     """Moves sets between balances in memory, each reference once. `loses`: so many answers get lost after the move; `silent`: nothing
-    arrives; `holds`: a move waits here until it is let go."""
+    arrives."""
 
     def __init__(self, **balances: int) -> None:
         self.balances = {owner.removeprefix("user_"): amount for owner, amount in balances.items()}
@@ -34,12 +35,9 @@ class MemoryLedger:
         self.moved: set[str] = set()
         self.silent = False
         self.loses = 0
-        self.let_go = asyncio.Event()
-        self.let_go.set()
 
     async def move(self, command: MoveFunds) -> FundsMoved | Refused:
         self.asked.append(command)
-        await self.let_go.wait()
         if self.silent:
             raise Silent(command.TYPE)
         if command.reference not in self.moved:
@@ -161,3 +159,31 @@ async def told_of(world: PaymentsWorld) -> list[str]:
     """The outbox: each event's type, and of an update its status."""
     rows = await world.rows("select message_type, payload::jsonb ->> 'status' as status from payments.outbox order by id")
     return [row["message_type"] if row["status"] is None else f"{row['message_type']} {row['status']}" for row in rows]
+
+
+async def make_due(world: PaymentsWorld, *, age_seconds: float = 0) -> None:
+    """As if that much time had passed since wallet was asked, and the reconciler's next look were due."""
+    async with world.pool.acquire() as db:
+        await db.execute(
+            """
+            update payments.payments
+            set reconcile_at = now(), funds_asked_at = funds_asked_at - make_interval(secs => $1) where status = 'pending'
+            """,
+            age_seconds,
+        )
+
+
+def event_of(confirmed: PaymentConfirmed) -> ProviderEventReceived:
+    """The confirmation's event as the gateway hands it on."""
+    assert confirmed.event is not None
+    body = base64.b64encode(confirmed.event.body)
+    return ProviderEventReceived(correlation_id="request-2", provider="mock", headers=confirmed.event.headers, body=body)
+
+
+async def confirmed(world: PaymentsWorld, payment_id: UUID, **changes: object) -> PaymentConfirmed:
+    """Confirmed by its payer, and its event brought in."""
+    answer = (await world.confirming.confirm(confirm_command(payment_id, **changes))).answer
+    assert isinstance(answer, PaymentConfirmed), answer
+    if answer.event is not None:
+        await world.settlement.handle([event_of(answer)])
+    return answer

@@ -12,6 +12,8 @@ from structlog.testing import capture_logs
 from shared.contracts.base import utc_now
 from shared.contracts.intents import IntentCreated, PaymentConfirmed
 from shared.contracts.payment_commands import InProgress, Refused
+from shared.money import Money
+from tests.integration.funds_world import funds, money_of
 from tests.integration.intents_world import (
     CREATE,
     MemoryLedger,
@@ -19,11 +21,14 @@ from tests.integration.intents_world import (
     confirm_command,
     emptied,
     intent_command,
+    make_due,
     status_of,
     told_of,
     view_of,
+    with_demo_sessions,
 )
 from tests.integration.payments_world import PaymentsWorld, payments_world, sameness
+from tests.integration.wallet_world import a_transfer, assert_sound, user, wallet_world
 
 LEDGER = MemoryLedger()
 
@@ -39,24 +44,12 @@ def ledger() -> Iterator[MemoryLedger]:
     """User 1 has 100.00 usd."""
     LEDGER.__init__(user_1=10_000)  # type: ignore[misc]
     yield LEDGER
-    LEDGER.let_go.set()
+    vars(LEDGER).pop("move", None)
 
 
 @pytest.fixture
 async def world(running: PaymentsWorld, module_database_url: str, ledger: MemoryLedger) -> PaymentsWorld:
     return await emptied(running, module_database_url)
-
-
-async def make_due(world: PaymentsWorld, *, age_seconds: float = 0) -> None:
-    """As if that much time had passed since wallet was asked, and the reconciler's next look were due."""
-    async with world.pool.acquire() as db:
-        await db.execute(
-            """
-            update payments.payments
-            set reconcile_at = now(), funds_asked_at = funds_asked_at - make_interval(secs => $1) where status = 'pending'
-            """,
-            age_seconds,
-        )
 
 
 async def payment_id_of(world: PaymentsWorld) -> UUID:
@@ -194,68 +187,6 @@ async def test_a_crash_before_the_answer_was_kept_gives_the_same_answer_later(wo
     assert len(ledger.asked) == 1
 
 
-# ---- "not enough" while another asking may still arrive
-
-
-async def test_not_enough_is_not_the_end_while_an_unanswered_asking_may_still_reach_wallet(
-    world: PaymentsWorld, ledger: MemoryLedger
-) -> None:
-    """The first asking lies in wallet's queue; if its repeat's "not enough" ended the payment, a top-up would let the first one take the
-    money for a payment that was told as failed."""
-    ledger.silent = True
-    command = intent_command(method="balance", idempotency=sameness("key-1", operation=CREATE))
-    await world.intents.create(command)
-    ledger.silent, ledger.balances["1"] = False, 0
-
-    for _ in range(3):
-        await make_due(world, age_seconds=60)
-        await world.reconciler.reconcile_due()
-        assert await status_of(world, command.payment_id) == "pending"
-
-    ledger.balances["1"] = 10_000
-    await ledger.move(ledger.asked[0])  # the first one arrives at last
-    await make_due(world, age_seconds=60)
-    await world.reconciler.reconcile_due()
-    assert await status_of(world, command.payment_id) == "completed"
-    assert ledger.balances["1"] == 5_000
-
-
-async def test_once_it_cannot_arrive_any_more_not_enough_is_the_end(world: PaymentsWorld, ledger: MemoryLedger) -> None:
-    ledger.silent = True
-    command = intent_command(method="balance", idempotency=sameness("key-1", operation=CREATE))
-    await world.intents.create(command)
-    ledger.silent, ledger.balances["1"] = False, 0
-
-    await make_due(world, age_seconds=301)
-    await world.reconciler.reconcile_due()
-
-    view = await view_of(world, command.payment_id)
-    assert view is not None
-    assert view.problem is not None
-    assert (view.status, view.problem.code) == ("failed", "insufficient_funds")
-    again = await world.intents.create(command)
-    assert again.answer == view.problem
-
-
-async def test_two_askings_at_once_of_which_one_finds_too_little_end_in_one_state(world: PaymentsWorld, ledger: MemoryLedger) -> None:
-    """The reconciler asks while the command still waits; money comes in between the two answers."""
-    ledger.balances["1"] = 0
-    ledger.let_go.clear()
-    command = intent_command(method="balance", idempotency=sameness("key-1", operation=CREATE))
-    asking = asyncio.create_task(world.intents.create(command))
-    while not ledger.asked:
-        await asyncio.sleep(0.001)
-    await make_due(world)
-    reconciling = asyncio.create_task(world.reconciler.reconcile_due())
-    while len(ledger.asked) < 2:
-        await asyncio.sleep(0.001)
-    ledger.let_go.set()
-    await asyncio.gather(asking, reconciling)
-
-    assert await status_of(world, command.payment_id) == "pending", "neither of the two knows that the other will not arrive"
-    assert ledger.moved == set()
-
-
 async def test_another_refusal_of_wallet_is_told_and_ends_nothing(world: PaymentsWorld, ledger: MemoryLedger) -> None:
     ledger.balances["1"] = 10_000
 
@@ -263,11 +194,8 @@ async def test_another_refusal_of_wallet_is_told_and_ends_nothing(world: Payment
         return Refused(code="reference_conflict", detail="", request_id="r")
 
     ledger.move = conflict  # type: ignore[method-assign, assignment]
-    try:
-        with capture_logs() as lines:
-            reply = await world.intents.create(intent_command(method="balance"))
-    finally:
-        del ledger.move
+    with capture_logs() as lines:
+        reply = await world.intents.create(intent_command(method="balance"))
     assert isinstance(reply.answer, InProgress)
     assert [line["code"] for line in lines if line["log_level"] == "error"] == ["reference_conflict"]
     assert await status_of(world, await payment_id_of(world)) == "pending"
@@ -300,3 +228,25 @@ async def test_it_cannot_be_canceled(world: PaymentsWorld, ledger: MemoryLedger)
         answer = (await world.confirming.cancel(cancel_command(payment_id))).answer
         assert isinstance(answer, Refused)
         assert answer.code == code
+
+
+# ---- and against the real wallet
+
+
+async def test_the_real_wallet_moves_what_it_covers_and_its_book_adds_up(fresh_database_url: str) -> None:
+    async with wallet_world(fresh_database_url, pool_size=8) as wallet:
+        await wallet.post(a_transfer(money=Money(12_345, "usd"), target=user("1")))
+        async with payments_world(fresh_database_url, fee_bps=9_999, ledger=funds(wallet)) as world:
+            await with_demo_sessions(world)
+            key = sameness("key-1", operation=CREATE)
+            repeats = [world.intents.create(intent_command(method="balance", idempotency=key)) for _ in range(10)]
+            others = [world.intents.create(intent_command(method="balance")) for _ in range(10)]
+            replies = await asyncio.gather(*repeats, *others)
+
+        made = {reply.answer.payment_id for reply in replies if isinstance(reply.answer, IntentCreated)}
+        assert len(made) == 2
+        assert await money_of(wallet, "1", "usd") == (2_345, 0, 3)
+        assert await money_of(wallet, "2", "usd") == (2, 0, 2), "5000 less 4999, the fee rounded down, twice"
+        fees = await wallet.rows("select sum(amount_minor) as fees from wallet.transfers where kind = 'fee'")
+        assert fees == [{"fees": 9_998}]
+        await assert_sound(wallet)
