@@ -14,14 +14,14 @@ from tests.fuzz.run import SETTINGS, fund, fuzz
 from tests.servers import shared_stack
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 async def test_the_gateway_keeps_to_its_document(postgres_server: PostgresServer, rabbitmq_server: RabbitmqServer) -> None:
     """The same cases each time; `make fuzz` looks for others. Afterwards the book adds up: no nonsense has moved money."""
     async with shared_stack(postgres_server, rabbitmq_server, SETTINGS) as stack:
         await fund(stack)
         async with logged_in(stack.gateway_url, stack.notifier_urls[0]) as student:
             document = (await student.http.get(f"{stack.gateway_url}/openapi.json")).json()
-        status, output = await fuzz(stack, "--generation-deterministic", "--max-examples", "8", timeout_seconds=120)
+        status, output = await fuzz(stack, "--generation-deterministic", "--max-examples", "8", timeout_seconds=240)
         book, told = await verify(stack, "--settle-seconds", "10")
 
     assert status == 0, output
