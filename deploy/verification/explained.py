@@ -43,22 +43,25 @@ _SUSPENSE_IS_ITS_ITEMS: Final = """
 # In once and out at most once, both in whole: as the item says, or is about to say.
 _ITEMS_MOVED_ONCE: Final = """
     select item.item_id, item.provider, item.currency, item.amount_minor, item.status, item.received_at, item.settled_at,
-           booked.in_minor, booked.out_minor
+           coalesce(booked.in_minor, 0) as in_minor, coalesce(booked.out_minor, 0) as out_minor
     from payments.suspense_items as item
-    cross join lateral (
-        select coalesce(sum(transfer.amount_minor) filter (where (target.kind, target.owner) = ('suspense', item.provider)), 0) as in_minor,
-               coalesce(sum(transfer.amount_minor) filter (where (source.kind, source.owner) = ('suspense', item.provider)), 0) as out_minor
-        from wallet.transfers as transfer
-        join wallet.accounts as source on source.account_id = transfer.source_id
-        join wallet.accounts as target on target.account_id = transfer.target_id
-        where transfer.currency = item.currency
-          -- All that is named after it: ';' is what follows ':'.
-          and transfer.reference >= 'suspense:' || item.item_id || ':' and transfer.reference < 'suspense:' || item.item_id || ';'
-    ) as booked
-    where booked.in_minor not in (0, item.amount_minor)
-       or booked.out_minor not in (0, booked.in_minor)
-       or item.received_at is not null and booked.in_minor = 0
-       or item.settled_at is not null and booked.out_minor = 0
+    left join (
+        select side.item_id, side.currency, account.owner as provider,
+               sum(side.amount_minor) filter (where side.is_in) as in_minor,
+               sum(side.amount_minor) filter (where not side.is_in) as out_minor
+        from (
+            select split_part(reference, ':', 2) as item_id, currency, amount_minor, is_in,
+                   case when is_in then target_id else source_id end as account_id
+            from wallet.transfers cross join (values (true), (false)) as direction (is_in)
+            where starts_with(reference, 'suspense:')
+        ) as side
+        join wallet.accounts as account on account.account_id = side.account_id and account.kind = 'suspense'
+        group by side.item_id, side.currency, account.owner
+    ) as booked on (booked.item_id, booked.currency, booked.provider) = (item.item_id::text, item.currency, item.provider)
+    where coalesce(booked.in_minor, 0) not in (0, item.amount_minor)
+       or coalesce(booked.out_minor, 0) not in (0, coalesce(booked.in_minor, 0))
+       or item.received_at is not null and booked.in_minor is null
+       or item.settled_at is not null and booked.out_minor is null
     order by item.item_id
 """
 

@@ -22,27 +22,30 @@ _BOOKED_AS_IT_WENT: Final = """
         select 'dispute:' || dispute_id, provider, currency, amount_minor,
                'opened', state in ('open', 'closing', 'won', 'lost'), 'won', state = 'won'
         from payments.disputes
+    ),
+    booked as (
+        select side.cause, side.currency, account.owner as provider, side.step, side.is_in, sum(side.amount_minor) as amount_minor
+        from (
+            select split_part(reference, ':', 1) || ':' || split_part(reference, ':', 2) as cause, currency,
+                   split_part(split_part(reference, ':', 3), '#', 1) as step, amount_minor, is_in,
+                   case when is_in then target_id else source_id end as account_id
+            from wallet.transfers cross join (values (true), (false)) as direction (is_in)
+            where reference ~ '^(refund|withdrawal|dispute):'
+        ) as side
+        join wallet.accounts as account on account.account_id = side.account_id and account.kind = 'clearing'
+        group by side.cause, side.currency, account.owner, side.step, side.is_in
     )
     select gone.cause, gone.provider, gone.currency, gone.amount_minor, gone.has_left, gone.is_back,
-           coalesce(booked.left_minor, 0) as left_minor, coalesce(booked.back_minor, 0) as back_minor
+           coalesce(away.amount_minor, 0) as left_minor, coalesce(back.amount_minor, 0) as back_minor
     from gone
-    cross join lateral (
-        select sum(transfer.amount_minor) filter (
-                   where (target.kind, target.owner, named.step) = ('clearing', gone.provider, gone.leaving)
-               ) as left_minor,
-               sum(transfer.amount_minor) filter (
-                   where (source.kind, source.owner, named.step) = ('clearing', gone.provider, gone.returning)
-               ) as back_minor
-        from wallet.transfers as transfer
-        cross join lateral (select split_part(split_part(transfer.reference, ':', 3), '#', 1) as step) as named
-        join wallet.accounts as source on source.account_id = transfer.source_id
-        join wallet.accounts as target on target.account_id = transfer.target_id
-        where transfer.currency = gone.currency
-          -- All that is named after it: ';' is what follows ':'.
-          and transfer.reference >= gone.cause || ':' and transfer.reference < gone.cause || ';'
-    ) as booked
-    where gone.has_left and booked.left_minor is distinct from gone.amount_minor
-       or gone.is_back and booked.back_minor is distinct from gone.amount_minor
+    left join booked as away
+           on away.is_in and (away.cause, away.currency, away.provider, away.step)
+                           = (gone.cause, gone.currency, gone.provider, gone.leaving)
+    left join booked as back
+           on not back.is_in and (back.cause, back.currency, back.provider, back.step)
+                               = (gone.cause, gone.currency, gone.provider, gone.returning)
+    where gone.has_left and away.amount_minor is distinct from gone.amount_minor
+       or gone.is_back and back.amount_minor is distinct from gone.amount_minor
     order by gone.cause
 """
 
