@@ -18,7 +18,6 @@ from services.gateway.problems import Problem
 from services.gateway.rate_limit import address_key
 from shared.contracts.audit import LoginRecorded
 from shared.contracts.topology import ENVELOPE_EVENTS, route_of
-from shared.delivery.failures import describe
 from shared.delivery.publisher import Publisher, publish_envelope
 from shared.keys import Keys
 
@@ -139,7 +138,7 @@ class LoginRecords:
                 await publish_envelope(self._publisher, route.exchange, route.key, batch)
             except Exception as error:
                 # Whatever it is: this task is the only one that sends them.
-                log.warning("logins wait to be recorded", count=len(self._waiting), error=describe(error))
+                log.warning("logins wait to be recorded", count=len(self._waiting), error=type(error).__name__)
                 await self._pause(again)
                 again = min(again * 2, _AGAIN_MAX_SECONDS)
                 continue

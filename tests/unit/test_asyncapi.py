@@ -61,7 +61,8 @@ def test_a_document_is_asyncapi_3_to_an_independent_reader(service: Service) -> 
 @EACH_SERVICE
 def test_every_reference_leads_somewhere(service: Service) -> None:
     for reference in references(DOCUMENTS[service]):
-        assert resolve(DOCUMENTS[service], reference), reference
+        # {} is a schema too: of anything.
+        assert isinstance(resolve(DOCUMENTS[service], reference), dict), reference
 
 
 @EACH_SERVICE
