@@ -28,7 +28,7 @@ class Story:
         """One line: the time, seconds since the last line, what happened, ids."""
         now = time.monotonic()
         clock = datetime.now().astimezone().strftime("%H:%M:%S.%f")[:-3]
-        print(f"{clock}  +{now - self._last:6.3f} s  {what:<34} {facts}".rstrip(), flush=True)
+        print(f"{clock}  +{now - self._last:6.3f} s  {what:<37} {facts}".rstrip(), flush=True)
         self._last = now
 
     @property
