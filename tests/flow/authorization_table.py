@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from tests.flow.authorization_world import (
+    BANK,
     ORDER,
     PRICE_MINOR,
     SESSION,
     SIGNED_IN,
+    TRANSFER,
     USER_IDS,
     Ids,
     Who,
@@ -23,8 +25,12 @@ from tests.flow.authorization_world import (
     a_paid_session_payment,
     a_refund,
     a_session_payment,
+    a_suspense_item,
+    a_transfer,
     a_withdrawal,
+    a_withdrawal_of_the_admin,
     an_order,
+    the_stylesheet,
 )
 
 Answers = Mapping[Who, int]
@@ -42,6 +48,7 @@ class Row:
     fresh: bool = False
     query: Mapping[str, str] = field(default_factory=dict)
     body: Any = None
+    form: Mapping[str, str] | None = None
     why: str = ""
 
     @property
@@ -69,6 +76,16 @@ def guests_too(status: int) -> Answers:
     return {**anybody(status), Who.EXPIRED: 401, Who.FORGED: 401}
 
 
+def page(status: int, **others: int) -> Answers:
+    """As signed_in(), but nobody is sent to log in first."""
+    return {**signed_in(status, **others), Who.NOBODY: 303}
+
+
+def form(status: int, **others: int) -> Answers:
+    """As signed_in(), but nobody lacks the token that a page of ours puts into its form; a bearer token needs none."""
+    return {**signed_in(status, **others), Who.NOBODY: 403}
+
+
 ADMINS: Final = signed_in(403, admin=200)
 PAYER: Final = signed_in(404, owner=200, admin=200)
 PAYER_NOT_MENTOR: Final = signed_in(404, owner=200, admin=200, mentor=403)
@@ -76,12 +93,21 @@ PAYER_AND_MENTOR: Final = signed_in(404, owner=200, admin=200, mentor=200)
 DECIDES: Final = signed_in(404, owner=403, admin=200)
 TOO_SOON: Final = signed_in(404, owner=403, admin=409)
 
-BANK: Final = {"type": "bank_account", "account": "160-0000000056789-95", "name": "Petar Petrović"}
-
 
 async def provider(_: World) -> Ids:
     return {"provider": "mock"}
 
+
+def in_english(of: Callable[[World], Awaitable[Ids]] | None = None) -> Callable[[World], Awaitable[Ids]]:
+    async def make(world: World) -> Ids:
+        return {"locale": "en", **({} if of is None else await of(world))}
+
+    make.__name__ = f"in_english_{of.__name__ if of else ''}"
+    return make
+
+
+SESSION_ID: Final = {"session_id": "{session_id}"}
+SUCCESS: Final = {"session_id": "{session_id}", "outcome": "success"}
 
 ROWS: Final = (
     # identity
@@ -98,7 +124,7 @@ ROWS: Final = (
     Row("GET", "/api/v1/balance/transactions.csv", signed_in(200)),
     Row("POST", "/api/v1/balance/deposit", signed_in(201), body={"amount": 1, "currency": "rsd", "method": "mock"}),
     Row(
-        "POST", "/api/v1/balance/mock/complete", signed_in(404, owner=200), a_deposit, body={"session_id": "{session_id}"}
+        "POST", "/api/v1/balance/mock/complete", signed_in(404, owner=200), a_deposit, fresh=True, body=SESSION_ID
     ),
     Row("POST", "/api/v1/stream/ticket", signed_in(200)),
     # withdrawals
@@ -119,6 +145,17 @@ ROWS: Final = (
         "POST", "/api/v1/withdrawals/{withdrawal_id}/resolve", TOO_SOON, a_withdrawal,
         body={"outcome": "paid", "reference": "1", "reason": "a test"}, why="its outcome is not unknown",
     ),
+    Row(
+        "POST", "/api/v1/withdrawals/{withdrawal_id}/approve", signed_in(404, admin=403), a_withdrawal_of_the_admin,
+        why="nobody decides on their own",
+    ),
+    Row(
+        "POST", "/api/v1/withdrawals/{withdrawal_id}/reject", signed_in(404, admin=403), a_withdrawal_of_the_admin,
+        body={"reason": "a test"}, why="nobody decides on their own",
+    ),
+    # transfers
+    Row("POST", "/api/v1/transfers", signed_in(403, admin=201), a_paid_deposit, fresh=True, body=TRANSFER),
+    Row("GET", "/api/v1/transfers/{transfer_id}", signed_in(404, owner=200, other=200, admin=200), a_transfer),
     # coaching sessions
     Row("GET", "/api/v1/sessions/{session_id}", signed_in(200), a_coaching_session),
     Row("PUT", "/api/v1/sessions/{session_id}", signed_in(403, mentor=200, admin=200), a_coaching_session, body=SESSION),
@@ -151,6 +188,10 @@ ROWS: Final = (
     ),
     Row("GET", "/api/v1/payments/{payment_id}/refunds", PAYER_AND_MENTOR, a_refund),
     Row("GET", "/api/v1/payments/{payment_id}/refunds/{refund_id}", PAYER_AND_MENTOR, a_refund),
+    Row(
+        "POST", "/api/v1/payments/refund/{payment_id}", signed_in(404, owner=403, mentor=403, admin=201), a_paid_session_payment,
+        body={"amount": 1, "manual_reference": "BANK-1"}, why="by hand is an admin's",
+    ),
     # orders: whoever knows an order's id may ask for it
     Row("POST", "/api/v1/orders", guests_too(201), body=ORDER),
     Row("POST", "/create_order/", guests_too(201), body=ORDER),
@@ -164,6 +205,16 @@ ROWS: Final = (
     Row("GET", "/api/v1/payments/paid-interpretation", anybody(200), a_paid_order, query={"order_id": "{order_id}"}),
     Row("GET", "/api/payments/paid-interpretation", anybody(402), an_order, query={"order_id": "{order_id}"}, why="not paid"),
     # for operators and machines
+    Row("GET", "/api/v1/suspense", ADMINS),
+    Row("GET", "/api/v1/suspense/{item_id}", ADMINS, a_suspense_item),
+    Row("POST", "/api/v1/suspense/{item_id}/assign", ADMINS, a_suspense_item, fresh=True, body={"user_id": "1"}),
+    Row("POST", "/api/v1/suspense/{item_id}/refund", ADMINS, a_suspense_item, fresh=True),
+    Row(
+        "POST", "/api/v1/suspense/{item_id}/write-off", ADMINS, a_suspense_item, fresh=True,
+        body={"reference": "BOARD-1", "reason": "a test"},
+    ),
+    Row("POST", "/api/v1/mock/disputes", ADMINS, a_paid_deposit, fresh=True, body={"payment_id": "{payment_id}", "event": "opened"}),
+    Row("POST", "/api/v1/mock/payments/{session_id}", ADMINS, a_deposit, fresh=True, body={"outcome": "failure"}),
     Row("GET", "/api/v1/audit", ADMINS),
     Row("POST", "/api/v1/webhooks/{provider}", anybody(400), provider, body={}, why="a signature decides, not a token"),
     Row("GET", "/health/live", anybody(200)),
@@ -173,7 +224,24 @@ ROWS: Final = (
     Row("GET", "/asyncapi.json", anybody(200)),
     Row("GET", "/openapi.json", anybody(200)),
     Row("HEAD", "/openapi.json", anybody(200)),
-    # pages
+    # pages: a top-up's are its owner's alone, an order's whoever's who knows its id
+    Row("GET", "/payment/mock", page(404, owner=200), a_deposit, query=SESSION_ID),
+    Row("GET", "/{locale}/payment/mock", page(404, owner=200), in_english(a_deposit), query=SESSION_ID),
+    Row("GET", "/payment/mock", guests_too(200), an_order, query=SESSION_ID, why="an order's"),
+    Row("GET", "/{locale}/payment/mock", guests_too(200), in_english(an_order), query=SESSION_ID, why="an order's"),
+    Row("POST", "/payment/mock", form(404, owner=303), a_deposit, form=SUCCESS),
+    Row("POST", "/{locale}/payment/mock", form(404, owner=303), in_english(a_deposit), form=SUCCESS),
+    Row("POST", "/payment/mock", form(303), an_order, fresh=True, form=SUCCESS, why="an order's"),
+    Row("POST", "/{locale}/payment/mock", form(303), in_english(an_order), fresh=True, form=SUCCESS, why="an order's"),
+    Row("GET", "/{locale}/login", anybody(200), in_english()),
+    Row("POST", "/{locale}/login", anybody(303), in_english(), form={"login": "testuser", "password": "testuser"}),
+    Row("GET", "/{locale}/balance/deposit", page(200), in_english()),
+    Row("GET", "/{locale}/balance/deposit", page(404, owner=200), in_english(a_deposit), query=SESSION_ID, why="of a session"),
+    Row("GET", "/{locale}/balance/deposit/success", page(404, owner=200), in_english(a_deposit), query=SESSION_ID),
+    Row("GET", "/{locale}/orders/{order_id}/success", anybody(200), in_english(an_order)),
+    Row("GET", "/{locale}/orders/{order_id}/payment-failed", guests_too(200), in_english(an_order)),
+    Row("POST", "/{locale}/orders/{order_id}/payment-failed", form(303), in_english(an_order), fresh=True, form={}),
+    Row("GET", "/static/{name}", anybody(200), the_stylesheet),
     Row("GET", "/", anybody(307)),
     Row("GET", "/docs", anybody(200)),
     Row("GET", "/docs/swagger-ui-bundle.js", anybody(200)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
@@ -115,9 +116,9 @@ async def a_deposit(world: World) -> Ids:
     return {"payment_id": made["payment_id"], "session_id": made["session_id"]}
 
 
-async def a_paid_deposit(world: World, amount: int = 100) -> Ids:
-    made = await world.done(Who.OWNER, "POST", "/balance/deposit", {"amount": amount, "currency": "rsd", "method": "mock"})
-    await world.done(Who.OWNER, "POST", "/balance/mock/complete", {"session_id": made["session_id"]})
+async def a_paid_deposit(world: World, who: Who = Who.OWNER) -> Ids:
+    made = await world.done(who, "POST", "/balance/deposit", {"amount": 100, "currency": "rsd", "method": "mock"})
+    await world.done(who, "POST", "/balance/mock/complete", {"session_id": made["session_id"]})
     return {"payment_id": made["payment_id"], "session_id": made["session_id"]}
 
 
@@ -142,12 +143,35 @@ async def a_refund(world: World) -> Ids:
     return ids | {"refund_id": made["refund_id"]}
 
 
-async def a_withdrawal(world: World) -> Ids:
+async def a_withdrawal(world: World, who: Who = Who.OWNER) -> Ids:
     """Pending: no automatic approval is on."""
-    await a_paid_deposit(world, 10)
-    destination = {"type": "bank_account", "account": "160-0000000056789-95", "name": "Petar Petrović"}
-    made = await world.done(Who.OWNER, "POST", "/balance/withdraw", {"amount": 10, "currency": "rsd", "destination": destination})
+    await a_paid_deposit(world, who)
+    made = await world.done(who, "POST", "/balance/withdraw", {"amount": 10, "currency": "rsd", "destination": BANK})
     return {"withdrawal_id": made["withdrawal_id"]}
+
+
+async def a_withdrawal_of_the_admin(world: World) -> Ids:
+    return await a_withdrawal(world, Who.ADMIN)
+
+
+async def a_transfer(world: World) -> Ids:
+    """From OWNER to OTHER."""
+    await a_paid_deposit(world)
+    made = await world.done(Who.ADMIN, "POST", "/transfers", TRANSFER)
+    return {"transfer_id": made["transfer_id"]}
+
+
+async def a_suspense_item(world: World) -> Ids:
+    """Less was paid than was asked for."""
+    ids = await a_deposit(world)
+    await world.done(Who.ADMIN, "POST", f"/mock/payments/{ids['session_id']}", {"outcome": "success", "amount": 1})
+
+    async def item() -> Ids | None:
+        listed = await world.done(Who.ADMIN, "GET", "/suspense?status=open&limit=100")
+        found = [one["id"] for one in listed["items"] if one["payment_id"] == ids["payment_id"]]
+        return {"item_id": found[0]} if found else None
+
+    return await world.until(item)
 
 
 async def an_order(world: World) -> Ids:
@@ -162,12 +186,20 @@ async def a_paid_order(world: World) -> Ids:
     return ids
 
 
+async def the_stylesheet(world: World) -> Ids:
+    page = await world.asked(Who.NOBODY, "GET", "/en/login")
+    (name,) = re.findall(r'href="/static/([^"]+)"', page.text)
+    return {"name": name}
+
+
 async def a_coaching_session(world: World) -> Ids:
     session_id = new_id().hex
     await world.done(Who.MENTOR, "PUT", f"/sessions/{session_id}", SESSION)
     return {"session_id": session_id}
 
 
+BANK: Final = {"type": "bank_account", "account": "160-0000000056789-95", "name": "Petar Petrović"}
+TRANSFER: Final = {"amount": 1, "currency": "rsd", "from_user_id": USER_IDS[Who.OWNER], "to_user_id": USER_IDS[Who.OTHER]}
 SESSION: Final = {"mentor_id": USER_IDS[Who.MENTOR], "price": PRICE_MINOR, "currency": "usd", "title": "An hour"}
 ORDER: Final = {
     "product": "chakras",
