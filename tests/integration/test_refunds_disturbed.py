@@ -248,3 +248,21 @@ async def test_what_the_book_refuses_is_said_aloud_and_kept_under_way(world: Ref
         due = await db.fetchval("select next_at is not null from payments.refunds where refund_id = $1", reply.answer.resource_id)
     assert getattr(refund, "state", None) is State.SETTLING
     assert due
+
+
+async def test_a_refund_that_a_provider_forgot_for_a_day_is_only_asked_about(world: RefundsWorld) -> None:
+    """killbill #643 again: past the life of its key, the same order would be a second refund."""
+    payment = await world.paid(5000)
+    world.provider.lost = 1
+    reply = await world.ask(payment)
+    assert isinstance(reply.answer, InProgress)
+    sent = len(world.provider.sent)
+    await world.payments.rows(
+        "update payments.refunds set sent_at = sent_at - interval '1 day' where refund_id = $1 returning 1", reply.answer.resource_id
+    )
+
+    await world.resume()
+
+    assert (await world.row(reply.answer.resource_id)).state is State.SENDING
+    assert len(world.provider.sent) == sent
+    assert await world.available(payment.user_id) == (0, 5000)

@@ -177,7 +177,7 @@ def test_what_settles_brings_the_whole_sum_to_the_provider_and_a_reversal_takes_
     held = data.draw(st.integers(0, amount - fee))
     excess = data.draw(st.integers(0, 10**15 - amount))
     taken = replace(refund(), money=Money(amount, "usd"), fee_minor=fee, forced=True, excess_minor=excess)
-    taken = steps.reserved(taken, held if taken.needs_hold else None)
+    taken = steps.reserved(taken, held if taken.needs_hold else None, NOON)
 
     settled = sums(steps.settling_legs(taken, "1"))
     if taken.held_minor:
@@ -243,6 +243,13 @@ def test_a_failure_told_while_it_is_being_taken_is_taken_then_reversed(state: St
     assert isinstance(after, Refund)
     assert (after.state, after.failure_reason) == (state, "because")
     assert steps.settled(after, NOON).state is State.REVERSING
+
+
+def test_a_refund_is_sent_again_only_while_its_provider_knows_the_key() -> None:
+    sent = steps.reserved(refund(), 2700, NOON)
+    assert sent.state is State.SENDING
+    assert steps.may_be_sent_again(sent, NOON + timedelta(hours=19))
+    assert not steps.may_be_sent_again(sent, NOON + timedelta(hours=20))
 
 
 def test_an_owner_who_has_too_little_ends_it_by_way_of_a_release() -> None:

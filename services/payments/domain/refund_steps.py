@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Final
 
 from services.payments.domain import refusals
 from services.payments.domain.facts import RefundTold
@@ -13,22 +14,30 @@ from services.payments.domain.refunds import BACK, IN_FLIGHT, Refund, State
 from shared.contracts.wallet_commands import Account, Leg
 from shared.money import Money
 
+KEY_LIFE: Final = timedelta(hours=20)
+
 
 def freed(refund: Refund) -> Refund:
     """The owner's unsent withdrawals gave way as far as they had to: what there is now is taken."""
     return replace(refund, state=State.RESERVING)
 
 
-def reserved(refund: Refund, held_minor: int | None) -> Refund:
+def reserved(refund: Refund, held_minor: int | None, now: datetime) -> Refund:
     """`held_minor` of what is wanted is held; none: nobody's balance is touched. Nobody is asked where the money has left already, or only
     goes from one balance to another."""
-    sent = refund.origin != "request" or refund.provider == PAID_FROM_BALANCE
+    asks = refund.origin == "request" and refund.provider != PAID_FROM_BALANCE
     return replace(
         refund,
-        state=State.SETTLING if sent else State.SENDING,
+        state=State.SENDING if asks else State.SETTLING,
+        sent_at=now if asks else None,
         held_minor=held_minor,
         loss_minor=None if held_minor is None else refund.wanted_minor - held_minor,
     )
+
+
+def may_be_sent_again(refund: Refund, now: datetime) -> bool:
+    """Providers forget a key after a day (Stripe: at least 24 hours): from then on the same order would be another refund."""
+    return refund.sent_at is None or now < refund.sent_at + KEY_LIFE
 
 
 def not_covered(refund: Refund) -> Refund:

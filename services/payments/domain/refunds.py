@@ -63,6 +63,7 @@ class Refund:
     excess_minor: int = 0
     provider_reference: str | None = None
     failure_reason: str | None = None
+    sent_at: datetime | None = None
     told_at: datetime | None = None
     refusal: Refused | None = None
     requested_by: str | None = None

@@ -143,7 +143,7 @@ class RefundSaga:
         hold is there, the next step finds it again; until then a repeat looks at the balance anew."""
         answer = await self.ledger.reserve(_hold(refund, payment))
         if isinstance(answer, FundsReserved):
-            return partial(steps.reserved, held_minor=answer.held_minor)
+            return partial(steps.reserved, held_minor=answer.held_minor, now=utc_now())
         if answer.code != "insufficient_funds":
             raise Contradicted(answer.code)
         assert refund.owner_id is not None
@@ -158,19 +158,20 @@ class RefundSaga:
 
     async def _reserve(self, refund: Refund, payment: Payment) -> Step:
         if not refund.needs_hold:
-            return partial(steps.reserved, held_minor=None)
+            return partial(steps.reserved, held_minor=None, now=utc_now())
         answer = await self.ledger.reserve(_hold(refund, payment, up_to=refund.forced))
         if isinstance(answer, Refused) and answer.code == "reference_conflict" and refund.forced:
             # A first attempt, believed lost, was worked on after all: it held the whole sum.
             answer = await self.ledger.reserve(_hold(refund, payment))
         if isinstance(answer, FundsReserved):
-            return partial(steps.reserved, held_minor=answer.held_minor)
+            return partial(steps.reserved, held_minor=answer.held_minor, now=utc_now())
         if answer.code != "insufficient_funds":
             raise Contradicted(answer.code)
         return steps.not_covered
 
     async def _send(self, refund: Refund, payment: Payment, *, resumed: bool) -> Step | None:
-        """Whoever comes to it again asks first what became of it, and sends it again under the same key when nobody knows."""
+        """Whoever comes to it again asks first what became of it, and sends it again under the same key when nobody knows, for as long as
+        the provider knows the key."""
         provider = self.providers.get(refund.provider)
         if provider is None:
             log.error("nobody here can send this refund", provider=refund.provider, refund_id=str(refund.refund_id))
@@ -178,6 +179,9 @@ class RefundSaga:
         order = _order(refund, payment)
         answer = await provider.find_refund(order) if resumed else Unknown()
         if isinstance(answer, Unknown):
+            if not steps.may_be_sent_again(refund, utc_now()):
+                log.error("a provider does not tell what became of a refund; please look", refund_id=str(refund.refund_id))
+                return None
             answer = await provider.refund(order)
         return _answered(answer)
 

@@ -28,6 +28,8 @@ create table payments.refunds (
     reason             text not null default '' check (length(reason) <= 500),
     -- The provider's own; of a manual one, what the operator was given there.
     provider_reference text check (length(provider_reference) between 1 and 255),
+    -- When the provider was first to be asked: its memory of our key ends some time.
+    sent_at            timestamptz,
     failure_reason     text check (length(failure_reason) between 1 and 500),
     -- The moment of the newest thing that the provider told of it: older ones come too late.
     told_at            timestamptz,
@@ -56,6 +58,7 @@ create table payments.refunds (
         and (forced or coalesce(loss_minor, 0) = 0)
         and (state not in ('settling', 'succeeded', 'reversing') or owner_id is null or wanted_minor = 0 or held_minor is not null)
     ),
+    constraint refunds_sent check (state not in ('sending', 'pending') or sent_at is not null),
     constraint refunds_settled check (state not in ('succeeded', 'reversing') or settled_at is not null),
     -- What is under way is looked at again; what has ended is not.
     constraint refunds_due check ((state in ('succeeded', 'failed', 'refused')) = (next_at is null))

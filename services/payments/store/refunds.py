@@ -21,7 +21,7 @@ LIST: Final = "r"
 _COLUMNS: Final = """
     refund.refund_id, refund.payment_id, refund.provider, refund.amount_minor, refund.currency, refund.fee_minor, refund.owner_id,
     refund.held_minor, refund.loss_minor, refund.excess_minor, refund.state, refund.origin, refund.forced, refund.reason,
-    refund.provider_reference, refund.failure_reason, refund.told_at, refund.refusal, refund.requested_by, refund.caller,
+    refund.provider_reference, refund.failure_reason, refund.sent_at, refund.told_at, refund.refusal, refund.requested_by, refund.caller,
     refund.external_id, refund.metadata, refund.correlation_id, refund.created_at, refund.updated_at, refund.settled_at
 """
 _NOT_LIVE: Final = "('failed', 'refused')"
@@ -166,8 +166,8 @@ async def save(tx: Connection, before: State, after: Refund, *, next_in_seconds:
         """
         update payments.refunds
         set state = $3, held_minor = $4, loss_minor = $5, provider_reference = $6, failure_reason = $7, told_at = $8, refusal = $9,
-            settled_at = $10, attempts = 0, updated_at = clock_timestamp(),
-            next_at = case when $11::float8 is not null then clock_timestamp() + make_interval(secs => $11) end
+            settled_at = $10, sent_at = $11, attempts = 0, updated_at = clock_timestamp(),
+            next_at = case when $12::float8 is not null then clock_timestamp() + make_interval(secs => $12) end
         where refund_id = $1 and state = $2
         """,
         after.refund_id,
@@ -180,6 +180,7 @@ async def save(tx: Connection, before: State, after: Refund, *, next_in_seconds:
         after.told_at,
         None if after.refusal is None else after.refusal.model_dump_json(),
         after.settled_at,
+        after.sent_at,
         None if after.state in AT_REST else next_in_seconds,
     )
     assert status.endswith(" 1"), "a refund is saved under its lock"
@@ -279,6 +280,7 @@ def _refund(row: Any) -> Refund:
         excess_minor=row["excess_minor"],
         provider_reference=row["provider_reference"],
         failure_reason=row["failure_reason"],
+        sent_at=row["sent_at"],
         told_at=row["told_at"],
         refusal=None if row["refusal"] is None else Refused.model_validate_json(row["refusal"]),
         requested_by=row["requested_by"],
