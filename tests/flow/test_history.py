@@ -144,6 +144,26 @@ async def test_a_session_that_was_paid_for_is_in_both_their_lists_and_each_sees_
     assert [item["step"] for item in payers if item["step"] in ("ledger.transfer", "ledger.entry")] == ["ledger.transfer"]
 
 
+async def test_a_dispute_and_money_that_came_twice_are_told_with_what_they_moved(other: Person, admin: Person) -> None:
+    made = await other.top_up(40, "eur")
+    second = await admin.post(f"/mock/payments/{made['session_id']}", {"outcome": "success"})
+    disputed = await admin.post("/mock/disputes", {"payment_id": made["payment_id"], "event": "opened"})
+    assert (second.status_code, disputed.status_code) == (200, 200), second.text + disputed.text
+    # The credit, the second charge given to its payer, and the dispute's debit each change the balance once.
+    items = await timeline(admin, made["payment_id"], told=3)
+
+    dispute = one(items, "dispute.opened", request_id=disputed.headers["X-Request-ID"])
+    debit = one(items, "ledger.transfer", reference=f"dispute:{dispute['ids']['dispute_id']}:opened")
+    assert (debit["detail"]["source"], debit["detail"]["target"], debit["detail"]["amount_minor"]) == ("user:3", "clearing:mock", 4000)
+    item = one(items, "suspense.opened", request_id=second.headers["X-Request-ID"])
+    moves = [one(items, "ledger.transfer", reference=f"suspense:{item['ids']['suspense_id']}:{end}") for end in ("received", "assigned")]
+    assert [(move["detail"]["source"], move["detail"]["target"]) for move in moves] == [
+        ("clearing:mock", "suspense:mock"),
+        ("suspense:mock", "user:3"),
+    ]
+    one(items, "suspense.assigned", suspense_id=item["ids"]["suspense_id"])
+
+
 async def test_a_walk_by_links_finds_everything_once_while_new_ones_arrive(other: Person) -> None:
     made = {(await other.deposit(amount, "chf"))["payment_id"] for amount in range(1, 8)}
     seen: list[str] = []
