@@ -29,12 +29,12 @@ router = APIRouter(prefix="/api/v1/mock", tags=["mock"])
 
 _REPLY: Final[TypeAdapter[CommandReply[MockEventScheduled]]] = TypeAdapter(CommandReply[MockEventScheduled])
 _OURS: Final = re.compile(r"[A-Za-z0-9_-]{1,100}")
-_WHOLE: Final = re.compile(r"0|[1-9][0-9]{0,8}", re.ASCII)
 _EXAMPLE: Final = "0199d3a2-8f14-7b0a-8c2d-11aa52e0f9c4"
 
 
 def _whole(value: Any) -> Any:
-    return int(value.text) if isinstance(value, Number) and _WHOLE.fullmatch(value.text) else value
+    whole = value.whole if isinstance(value, Number) else None
+    return value if whole is None else int(whole)
 
 
 def _up_to(most: int, description: str) -> Any:
