@@ -144,6 +144,20 @@ async def end_hold(connection: Connection, hold: Hold) -> None:
     )
 
 
+async def take_turn(connection: Connection, reference: str) -> None:
+    """Commands of one reference take turns until the transaction ends. Taken before any other lock, one a transaction."""
+    await connection.execute("select pg_advisory_xact_lock(hashtextextended($1, 0))", reference)
+
+
+async def was_refused(connection: Connection, reference: str) -> bool:
+    return await connection.fetchval("select true from wallet.refusals where reference = $1", reference) is True
+
+
+async def refuse_for_good(connection: Connection, reference: str) -> None:
+    """The command is not done any more, however often it comes."""
+    await connection.execute("insert into wallet.refusals (reference) values ($1) on conflict do nothing", reference)
+
+
 async def use_ticket(connection: Connection, ticket_id: UUID, expires_at: datetime) -> bool:
     """True once for each ticket, over all replicas: the insert is the use. False too when it expired more than a minute ago: each use
     forgets some tickets older than that, so that the table stays as small as the traffic."""

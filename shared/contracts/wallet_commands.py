@@ -36,7 +36,8 @@ class Leg(BaseModel):
 
 class MoveFunds(Message):
     """Post all `legs` in their order, or none. Only legs of kind `dispute` may take a user's balance below zero; each user's account has
-    to cover its legs in their order. Refused: insufficient_funds; credit_not_posted; reference_conflict (known with other facts)."""
+    to cover its legs in their order. Refused: insufficient_funds (for good: the same command is not done
+    later); credit_not_posted; reference_conflict (known with other facts)."""
 
     type: Literal["move-funds.v1"] = "move-funds.v1"
     reference: Reference
@@ -55,7 +56,8 @@ class FundsMoved(Reply):
 
 class ReserveFunds(Message):
     """Hold money of a user: available -n, held +n, until it is settled or released. `up_to`: as much of the amount as is available,
-    perhaps nothing. Refused: insufficient_funds; credit_not_posted; hold_released (released before it came); reference_conflict."""
+    perhaps nothing. Refused: insufficient_funds (for good, as above); credit_not_posted; hold_released (released before it came);
+    reference_conflict."""
 
     type: Literal["reserve-funds.v1"] = "reserve-funds.v1"
     reference: Reference

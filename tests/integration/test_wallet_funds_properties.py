@@ -61,8 +61,18 @@ class FundsInMemory:
 
     book: BookInMemory = field(default_factory=BookInMemory)
     holds: dict[str, HeldInMemory] = field(default_factory=dict)
+    refused: set[str] = field(default_factory=set)
 
     def answer(self, command: Command) -> str | int:
+        once = isinstance(command, MoveFunds | ReserveFunds)
+        if once and command.reference in self.refused:
+            return "insufficient_funds"
+        answer = self._answer(command)
+        if once and answer == "insufficient_funds":
+            self.refused.add(command.reference)
+        return answer
+
+    def _answer(self, command: Command) -> str | int:
         match command:
             case MoveFunds():
                 steps = [(one.source, one.target, one.amount_minor, one.kind or command.kind) for one in command.legs]

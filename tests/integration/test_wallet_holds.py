@@ -121,9 +121,11 @@ async def test_more_than_there_is_is_not_held(world: WalletWorld) -> None:
     assert refused(await funds(world).reserve(a_reserve(1, user_id="nobody"))) == "insufficient_funds"
     assert await money_of(world) == (2000, 0, 1)
     assert await world.rows("select from wallet.holds") == []
-    # Refused is not remembered: there may be more by then.
+    # Refused for good: whoever asked was told so, and the same command may still be on its way a second time when there is more.
     await world.post(a_transfer())
-    assert refused(await funds(world).reserve(reserve)) is None
+    assert refused(await funds(world).reserve(reserve)) == "insufficient_funds"
+    assert await money_of(world) == (4000, 0, 2)
+    assert refused(await funds(world).reserve(a_reserve(2001))) is None, "another request is decided anew"
 
 
 async def test_up_to_holds_what_there_is(world: WalletWorld) -> None:

@@ -79,6 +79,18 @@ async def test_a_set_is_posted_in_whole_or_not_at_all(world: WalletWorld) -> Non
     assert await money_of(world) == (2000, 0, 1)
 
 
+async def test_a_set_that_was_refused_is_not_posted_later(world: WalletWorld) -> None:
+    """Its payer was told no: a second copy of the command, late on the broker, finds more money and must leave it alone."""
+    move = a_move(leg(person("1"), FROM_BALANCE, 2001))
+    assert refused(await funds(world).move(move)) == "insufficient_funds"
+    await world.post(a_transfer())
+
+    answers = await asyncio.gather(*(funds(world).move(move) for _ in range(5)))
+
+    assert {refused(answer) for answer in answers} == {"insufficient_funds"}
+    assert await journal(world, move.reference) == []
+
+
 async def test_legs_are_covered_in_their_order(world: WalletWorld) -> None:
     there, back = leg(person("1"), person("2"), 2000), leg(person("2"), person("1"), 2000)
     assert refused(await funds(world).move(a_move(back, there))) == "insufficient_funds"

@@ -89,7 +89,8 @@ async def empty(world: WalletWorld) -> None:
         await admin.execute("set session_replication_role = replica")
         await admin.execute(
             """
-            truncate wallet.entries, wallet.transfers, wallet.holds, wallet.accounts, wallet.outbox, wallet.stream_tickets
+            truncate wallet.entries, wallet.transfers, wallet.holds, wallet.accounts, wallet.outbox, wallet.stream_tickets,
+                     wallet.refusals
             restart identity
             """
         )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Generator, Iterable, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from typing import Final
 
 import asyncpg
@@ -79,7 +79,7 @@ class Funds:
             with _failing_for_good():
                 transfers = domain.moves(command)
                 await self._wait_for(command.after)
-                async with transaction(self._pool) as tx:
+                async with self._once(command.reference) as tx:
                     await _post_set(tx, transfers)
         except WalletError as error:
             return _refused(command, command.reference, error)
@@ -91,7 +91,7 @@ class Funds:
             with _failing_for_good():
                 terms = domain.terms_of(command)
                 await self._wait_for(command.after)
-                async with transaction(self._pool) as tx:
+                async with self._once(command.reference) as tx:
                     user = AccountName(AccountKind.USER, terms.user_id)
                     available = await store.lock_accounts(tx, [user, domain.held_account(terms)], terms.money.currency)
                     hold, transfers = await _held(tx, command, available[user])
@@ -128,6 +128,24 @@ class Funds:
             return _refused(command, command.reference, error)
         self._done(command, transfers)
         return HoldReleased(reference=hold.reference, released_minor=hold.held_minor)
+
+    @asynccontextmanager
+    async def _once(self, reference: str) -> AsyncIterator[Connection]:
+        """A transaction for the one command of `reference`. When the balance does not cover it, that is its end: nothing is done now or
+        when it comes again, since whoever gave it may have been told so."""
+        refused: InsufficientFunds | None = None
+        async with transaction(self._pool) as tx:
+            await store.take_turn(tx, reference)
+            if await store.was_refused(tx, reference):
+                raise InsufficientFunds("refused before")
+            try:
+                async with tx.transaction():
+                    yield tx
+            except InsufficientFunds as error:
+                await store.refuse_for_good(tx, reference)
+                refused = error
+        if refused is not None:
+            raise refused
 
     async def _wait_for(self, credit: str | None) -> None:
         """Returns when `credit` is in the journal; CreditNotPosted when it is not there in time."""
