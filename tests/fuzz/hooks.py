@@ -17,18 +17,25 @@ DECISIONS: Final = {
     "idempotency_key_reused": "one key on two requests",
     "invalid_amount": "how many decimals a sum may have hangs together with its currency",
     "invalid_cursor": "a cursor is whatever the last page said, signed",
-    "invalid_credentials": "only five logins exist",
     "invalid_signature": "a webhook's signature is made of its bytes",
     "method_not_available": "which methods are on is the installation's setting",
-    "not_ready": "the order is paid a moment before its text is made",
-    "order_not_paid": "orders are paid elsewhere",
-    "order_refunded": "orders are refunded elsewhere",
+    "not_ready": "an order is paid a moment before its text is made",
+    "order_not_paid": "most orders are not",
+    "order_refunded": "some orders are",
+    "own_session": "whose a session is, is stored",
+    "payment_disputed": "some payments are",
+    "payment_not_disputable": "only what was paid is disputed",
+    "payment_not_refundable": "only what was paid goes back",
+    "payouts_not_available": "whether money is paid out is the installation's setting",
+    "refund_not_supported": "what a provider can do is not a matter of form",
+    "same_user": "a document has no words for two fields that differ",
 }
-"""Codes that refuse what a request means, after its form was found good; a 404, 403 or 409 needs no such word."""
+"""Each code of a 400, 402 or 422 that refuses what a request means, after its form was found good; a 404, 403 or 409 needs no such word."""
 
 MEANINGS: Final = {
     ("body", "amount"): "how many decimals a sum may have, and how large it may be, hangs together with its currency",
     ("body", "birth_date"): "which days somebody was born on depends on today; whether it is needed, on the product",
+    ("body", "manual_reference"): "what was paid from a balance goes back to it: there is nothing to record",
     ("body", "points"): "each chakra once: a document can only say that no two points are the same",
     ("body", "product"): "which ones are on sale is the installation's setting",
 }
