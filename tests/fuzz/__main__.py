@@ -7,7 +7,7 @@ import asyncio
 import secrets
 
 from tests.flow.verifying import verify
-from tests.fuzz.run import SETTINGS, fund, fuzz
+from tests.fuzz.run import SETTINGS, furnish, fuzz
 from tests.servers import separate_stack
 
 
@@ -17,7 +17,7 @@ async def main() -> int:
     parser.add_argument("--seed", type=int, default=secrets.randbelow(2**31), help="repeats a run's cases; default: a new one")
     options = parser.parse_args()
     async with separate_stack(SETTINGS) as stack:
-        await fund(stack)
+        await furnish(stack)
         print(f"fuzz: {options.seconds} s with --seed {options.seed}", flush=True)
         arguments = ("--seed", str(options.seed), "--max-examples", "100", "--max-time", str(options.seconds))
         status, output = await fuzz(stack, *arguments, timeout_seconds=options.seconds + 300)

@@ -10,7 +10,17 @@ from typing import Final
 
 from deploy.local.services import PROJECT
 from deploy.local.stack import Stack
-from tests.flow.people import logged_in
+from tests.flow.authorization_world import (
+    Who,
+    a_paid_deposit,
+    a_paid_order,
+    a_paid_session_payment,
+    a_refund,
+    a_suspense_item,
+    a_transfer,
+    a_withdrawal,
+    a_world,
+)
 
 HERE: Final = Path(__file__).parent
 
@@ -22,17 +32,20 @@ SETTINGS: Final = {
     "RATE_LIMIT_ADDRESS_BURST": "100000",
     "RATE_LIMIT_LOGIN_FAILURES": "10000",
     "RATE_LIMIT_LOGIN_FAILURES_ADDRESS": "100000",
+    # With it an admin's word is all that a payout needs: the mock's own would be over before anybody could mark them.
+    "PAYOUT_METHOD": "manual",
 }
 
-_FUNDED: Final = {"testuser": ("rsd", "usd"), "other": ("rsd",), "mentor": ("rsd", "usd"), "admin": ("rsd",)}
-"""Who has something to spend before it begins: without it, what moves money would be refused for want of it."""
 
-
-async def fund(stack: Stack) -> None:
-    for login, currencies in _FUNDED.items():
-        async with logged_in(stack.gateway_url, stack.notifier_urls[0], login) as person:
-            for currency in currencies:
-                await person.top_up(2_000, currency)
+async def furnish(stack: Stack) -> None:
+    """What operations can be about, and something to spend: else they would be tried on nothing but what is not found."""
+    async with a_world(stack) as world:
+        for who in (Who.OWNER, Who.OTHER, Who.MENTOR, Who.ADMIN):
+            await a_paid_deposit(world, who)
+        for make in (a_paid_session_payment, a_refund, a_withdrawal, a_transfer, a_paid_order):
+            await make(world)
+        for _ in range(4):
+            await a_suspense_item(world)
 
 
 async def fuzz(stack: Stack, *arguments: str, timeout_seconds: float) -> tuple[int, str]:
