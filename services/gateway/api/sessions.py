@@ -19,7 +19,7 @@ from services.gateway.edge import request_id_of
 from services.gateway.fields import AmountMinor, CurrencyCode, RequestBody, SubjectId
 from services.gateway.idempotency import caller_of
 from services.gateway.parts import GatewayParts, SignedIn
-from services.gateway.problems import Problem, RefusedByDecision, malformed
+from services.gateway.problems import Problem, RefusedByDecision
 from services.gateway.rendering import intents as rendering
 from services.gateway.requests import SESSION, SESSION_SAVED
 from shared.contracts.base import new_id, utc_now
@@ -29,11 +29,12 @@ from shared.contracts.sessions import GetSession, PutSession, SessionView
 router = APIRouter(prefix="/api/v1/sessions", tags=["sessions"])
 
 _PUT: Final = "PUT /api/v1/sessions/{session_id}"
-_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@+-]{0,63}", re.ASCII)
+_FORM: Final = r"^[A-Za-z0-9][A-Za-z0-9._:@+-]{0,63}$"
+_ID: Final = re.compile(_FORM, re.ASCII)
 
-SessionId = Annotated[
-    str, Path(description="The mentor's own id of it: 1 to 64 letters, digits and ._:@+-, a letter or digit first.", examples=["1"])
-]
+_ABOUT_ID: Final = "The mentor's own id of it: 1 to 64 letters, digits and ._:@+-, a letter or digit first."
+SessionId = Annotated[str, Path(description=_ABOUT_ID, examples=["1"])]
+NewSessionId = Annotated[str, Path(pattern=_FORM, description=_ABOUT_ID, examples=["1"])]
 
 
 class SessionRequest(RequestBody):
@@ -58,10 +59,8 @@ class SessionRequest(RequestBody):
         description="That mentor for themselves, or an admin. The same again is the same. Intents that are under way keep their price.",
     ),
 )
-async def put_session(request: Request, caller: SignedIn, parts: GatewayParts, session_id: SessionId) -> Response:
+async def put_session(request: Request, caller: SignedIn, parts: GatewayParts, session_id: NewSessionId) -> Response:
     body = await read_json(request, SessionRequest, parts.settings.body_limit_bytes)
-    if not _ID.fullmatch(session_id):
-        raise malformed("path", "session_id", msg="must be 1 to 64 letters, digits and ._:@+-")
     asked = body.value
     if not _may_put(caller, asked.mentor_id):
         raise Problem("forbidden", "mentors put their own sessions, and admins anybody's")
