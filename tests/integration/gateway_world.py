@@ -191,8 +191,9 @@ class StandIns:
         )
 
     def _payment(self, query: GetPayment) -> PaymentView | Refused:
-        command = next((c for p, c in self.payments.items() if str(p) == query.payment_id and c.user_id == query.viewer_user_id), None)
-        if command is None:
+        payment_id = self.sessions.get(query.payment_id) or next((p for p in self.payments if str(p) == query.payment_id), None)
+        command = None if payment_id is None else self.payments[payment_id]
+        if command is None or command.user_id != query.viewer_user_id:
             return refused("payment_not_found", query)
         done = command.payment_id in self.completed
         return PaymentView(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from uuid import UUID
 
 import asyncpg
 import pytest
@@ -12,6 +13,7 @@ from services.payments.store import payments as payment_store
 from shared import postgres
 from shared.contracts.orders import EndMockSession, GetMockSession, MockSessionEnded, MockSessionView, OrderCreated, OrderMarkedPaid
 from shared.contracts.payment_commands import MockSessionDecided, Refused
+from shared.contracts.queries import GetPayment, PaymentView
 from tests.integration.orders_world import OrdersWorld, envelope, orders_world, paid
 from tests.integration.payments_world import complete_command, received
 
@@ -46,6 +48,18 @@ async def test_the_reconcilers_word_pays_an_order_as_an_event_does(fresh_databas
 
         assert await world.completed() == [created.payment_id]
         assert await world.outcomes() == ["unchanged"]
+
+
+async def test_a_guests_payment_is_shown_to_whoever_knows_its_session_and_to_nobody_else(fresh_database_url: str) -> None:
+    async with orders_world(fresh_database_url) as world:
+        created = await world.order()
+        top_up = await world.payments.deposit(user_id="1")
+
+        async def seen(known: UUID) -> bool:
+            found = await world.payments.views.payment(GetPayment(correlation_id="q", payment_id=str(known), viewer_user_id="3"))
+            return isinstance(found, PaymentView)
+
+        assert [await seen(known) for known in (created.session_id, created.payment_id, top_up.session_id)] == [True, False, False]
 
 
 async def test_money_for_an_expired_order_still_pays_it(fresh_database_url: str) -> None:

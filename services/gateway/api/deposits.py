@@ -135,7 +135,8 @@ async def complete(request: Request, caller: SignedIn, parts: GatewayParts) -> R
         return issued.accepted(f"/api/v1/payments/{session_id}", session_id, session_id=session_id)
     decided, replayed = answer
     await hand_in(parts, decided.event, decided.payment_id, command.correlation_id)
-    status = await wait_until_settled(parts.services, str(decided.payment_id), caller.user_id, command.correlation_id, waits_until)
+    # By its session's id: an order's payment is shown to whoever knows that.
+    status = await wait_until_settled(parts.services, str(decided.session_id), caller.user_id, command.correlation_id, waits_until)
     payment_id = str(decided.payment_id)
     if status in _NOT_FINAL:
         return issued.accepted(f"/api/v1/payments/{payment_id}", payment_id, payment_id=payment_id, session_id=str(decided.session_id))

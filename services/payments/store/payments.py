@@ -102,12 +102,14 @@ async def lock_payment(tx: Connection, payment_id: UUID) -> Payment | None:
 
 
 async def find_visible_payments(db: Connection, asked: Sequence[tuple[UUID, str, bool]]) -> list[Payment | None]:
-    """For each (payment or session id, viewer, viewer is admin): the payment, or None when there is none that this viewer may know of."""
+    """For each (payment or session id, viewer, viewer is admin): the payment, or None when there is none that this viewer may know of. An
+    order's session is authorised by knowing its id."""
     rows = await db.fetch(
         f"""
         select position, {COLUMNS}
         from unnest($1::uuid[], $2::text[], $3::bool[]) with ordinality as asked (id, viewer, is_admin, position)
-        join payments.payments on asked.id in (payment_id, session_id) and (asked.viewer in (user_id, mentor_id) or asked.is_admin)
+        join payments.payments on asked.id in (payment_id, session_id)
+            and (asked.viewer in (user_id, mentor_id) or asked.is_admin or (kind = 'order' and asked.id = session_id))
         """,  # noqa: S608
         [payment_id for payment_id, _, _ in asked],
         [viewer for _, viewer, _ in asked],
