@@ -16,8 +16,13 @@ from tests.integration.payments_world import PaymentsWorld, complete_command, pa
 
 async def state(world: PaymentsWorld) -> list[tuple[str, int]]:
     rows = await world.rows(
-        "select status, (select count(*) from payments.outbox where message_type = 'payment.completed.v1' and payload::jsonb ->> 'payment_id' = payment_id::text) as told"
-        " from payments.payments order by created_at"
+        """
+        select status, (
+            select count(*) from payments.outbox
+            where message_type = 'payment.completed.v1' and payload::jsonb ->> 'payment_id' = payment_id::text
+        ) as told
+        from payments.payments order by created_at
+        """
     )
     return [(row["status"], row["told"]) for row in rows]
 
