@@ -14,7 +14,11 @@ from services.gateway.exact_json import Number
 EMAIL_MAX: Final = 254
 """RFC 5321, 4.5.3.1.3, as commonly read."""
 
-_EMAIL: Final = r"[^\s\x00-\x1f\x7f@<>\x22]{1,64}@[^\s\x00-\x1f\x7f@<>\x22.]{1,63}(\.[^\s\x00-\x1f\x7f@<>\x22.]{1,63}){1,8}"
+PHONE_MAX: Final = 64
+
+# Nothing that cannot be seen: it would be read as another address by whoever writes to it.
+_UNSEEN: Final = r"\s\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff"
+_EMAIL: Final = rf"[^{_UNSEEN}@<>\x22]{{1,64}}@[^{_UNSEEN}@<>\x22.]{{1,63}}(\.[^{_UNSEEN}@<>\x22.]{{1,63}}){{1,8}}"
 _PHONE: Final = r"[+]?([ ().\/-]{0,2}[0-9]){5,15}[ )]?"
 _WHOLE: Final = re.compile(r"(?P<digits>-?[0-9]{1,18})(\.0{1,31})?", re.ASCII)
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
@@ -25,14 +29,14 @@ _PHONE_OR_NOTHING: Final = re.compile(rf"({_PHONE})?", re.ASCII)
 
 def _email(value: str) -> str | None:
     text = value.strip(" ")
-    if len(text) > EMAIL_MAX or not _EMAIL_OR_NOTHING.fullmatch(text):
+    if len(value) > EMAIL_MAX or not _EMAIL_OR_NOTHING.fullmatch(text):
         raise PydanticCustomError("email", "must be an e-mail address")
     return text or None
 
 
 def _phone(value: str) -> str | None:
     text = value.strip(" ")
-    if not _PHONE_OR_NOTHING.fullmatch(text):
+    if len(value) > PHONE_MAX or not _PHONE_OR_NOTHING.fullmatch(text):
         raise PydanticCustomError("phone", "must be a phone number of 5 to 15 digits")
     digits = "".join(character for character in text if character in "0123456789")
     return f"{text[:1] if text.startswith('+') else ''}{digits}" or None
@@ -60,11 +64,13 @@ def _plain(value: Any) -> Any:
 
 
 EmailField = Annotated[
-    Annotated[str, AfterValidator(_email), WithJsonSchema({"type": "string", "maxLength": EMAIL_MAX, "pattern": f"^({_EMAIL})?$"})] | None,
+    Annotated[str, AfterValidator(_email), WithJsonSchema({"type": "string", "maxLength": EMAIL_MAX, "pattern": f"^ *({_EMAIL})? *$"})]
+    | None,
     Field(description="This or phone; an empty text counts as missing.", examples=["ana@example.rs"]),
 ]
 PhoneField = Annotated[
-    Annotated[str, AfterValidator(_phone), WithJsonSchema({"type": "string", "maxLength": 64, "pattern": f"^({_PHONE})?$"})] | None,
+    Annotated[str, AfterValidator(_phone), WithJsonSchema({"type": "string", "maxLength": PHONE_MAX, "pattern": f"^ *({_PHONE})? *$"})]
+    | None,
     Field(description="This or email; an empty text counts as missing.", examples=["+381 60 123 4567"]),
 ]
 BirthDateField = Annotated[
