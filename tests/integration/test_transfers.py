@@ -115,24 +115,22 @@ async def test_a_silent_wallet_is_in_progress_and_the_saga_ends_it_once(world: O
     assert (await world.available(giver), await world.available(taker)) == (4_000, 1_000)
 
 
-async def test_not_enough_is_no_end_while_an_earlier_asking_may_still_be_carried_out(world: OperatorsWorld) -> None:
-    """An asking that went unanswered may lie in wallet's queue, and be carried out when there is enough."""
+async def test_not_enough_is_the_end_although_an_earlier_asking_comes_late(world: OperatorsWorld) -> None:
+    """An asking that went unanswered may lie in wallet's queue, and come when there is enough."""
     giver, taker = await two_users(world)
     command = transfer_command(giver, taker, 6_000)
     world.ledger.lost[MoveFunds] = 1
-
     assert await make(world, command) == "in-progress.v1"
-    await world.resume()
-    waiting = await seen(world, command.transfer_id, giver)
-    assert isinstance(waiting, UserTransferView)
-    assert waiting.status == "pending"
+    (unanswered,) = [asked for asked in world.ledger.asked if isinstance(asked, MoveFunds) and str(command.transfer_id) in asked.reference]
 
-    await world.rows(
-        "update payments.transfers set asked_at = asked_at - interval '10 minutes' where transfer_id = $1 returning 1", command.transfer_id
-    )
     await world.resume()
-    assert await seen(world, command.transfer_id, giver) == "transfer_not_found", "failed"
-    assert (await world.available(giver), await world.available(taker)) == (5_000, 0)
+    await world.paid_deposit(giver, 1_000)
+    await world.ledger.move(unanswered)
+
+    failed = await seen(world, command.transfer_id, "9", is_admin=True)
+    assert isinstance(failed, UserTransferView)
+    assert failed.status == "failed"
+    assert (await world.available(giver), await world.available(taker)) == (6_000, 0)
 
 
 async def test_fifty_repeats_under_one_key_move_once(world: OperatorsWorld) -> None:

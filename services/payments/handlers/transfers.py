@@ -11,7 +11,6 @@ import structlog
 
 from services.payments.domain import refusals
 from services.payments.domain import transfers as domain
-from services.payments.domain.intents import proves_refusal
 from services.payments.domain.transfers import UserTransfer
 from services.payments.handlers.once import Once, check_deadline
 from services.payments.handlers.suspense_saga import Moves
@@ -91,10 +90,8 @@ class Transfers:
 
     async def _move(self, transfer: UserTransfer) -> UserTransfer:
         """The transfer as it has ended; pending while wallet does not tell."""
-        async with transaction(self.pool) as tx:
-            asking = await store.begin_asking(tx, transfer.transfer_id)
-        if asking is None:
-            return await self._now(transfer.transfer_id)
+        if transfer.status != "pending":
+            return transfer
         try:
             answer = await self.ledger.move(domain.movement(transfer))
         except Silent:
@@ -103,22 +100,14 @@ class Transfers:
         if isinstance(answer, Refused):
             if answer.code != "insufficient_funds":
                 raise Contradicted(f"transfer:{transfer.transfer_id}: {answer.code}")
+            # For good: wallet does not move it later, whichever of our askings reaches it when.
             refusal = refusals.insufficient_funds(transfer.correlation_id)
         async with transaction(self.pool) as tx:
-            latest = await store.lock_latest_asking(tx, transfer.transfer_id)
-            if refusal is None or proves_refusal(asking.at, asking.earlier, latest):
-                await store.end(tx, transfer.transfer_id, refusal)
-            else:
-                await store.forget_asking(tx, asking)
-        ended = await self._now(transfer.transfer_id)
+            await store.end(tx, transfer.transfer_id, refusal)
+            ended = await store.find(tx, transfer.transfer_id)
+        assert ended is not None
         log.info("transfer", transfer_id=str(ended.transfer_id), status=ended.status, correlation_id=ended.correlation_id)
         return ended
-
-    async def _now(self, transfer_id: UUID) -> UserTransfer:
-        async with connection(self.pool) as db:
-            transfer = await store.find(db, transfer_id)
-        assert transfer is not None
-        return transfer
 
 
 async def _write_down(tx: Connection, command: MakeTransfer, transfer_id: UUID) -> UserTransfer:

@@ -11,9 +11,6 @@ create table payments.transfers (
     -- Why it was refused, as the requester was or will be told.
     refusal        jsonb,
     requested_by   text not null,
-    -- When wallet was last asked, as long as that asking may still reach it: while there is such a one, "not enough" as the answer to
-    -- another is not the end.
-    asked_at       timestamptz,
     caller         text not null,
     external_id    text check (length(external_id) between 1 and 255),
     metadata       jsonb not null default '{}',

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -80,53 +78,12 @@ async def find_visible(db: Connection, transfer_id: UUID, viewer: str, *, is_adm
     return None if row is None else _transfer(row)
 
 
-@dataclass(frozen=True, slots=True)
-class Asking:
-    """One asking of wallet. `earlier`: another that went unanswered before it, or is still out."""
-
-    transfer_id: UUID
-    at: datetime
-    earlier: datetime | None
-
-
-async def begin_asking(tx: Connection, transfer_id: UUID) -> Asking | None:
-    """Takes note that wallet is asked now; None when the transfer has ended."""
-    row = await tx.fetchrow(
-        """
-        with before as (
-            select transfer_id, asked_at from payments.transfers where transfer_id = $1 and status = 'pending' for update
-        )
-        update payments.transfers as transfer set asked_at = clock_timestamp() from before
-        where transfer.transfer_id = before.transfer_id
-        returning transfer.asked_at as at, before.asked_at as earlier
-        """,
-        transfer_id,
-    )
-    return None if row is None else Asking(transfer_id, row["at"], row["earlier"])
-
-
-async def lock_latest_asking(tx: Connection, transfer_id: UUID) -> datetime | None:
-    """The transfer is locked until the transaction's end."""
-    asked_at: datetime | None = await tx.fetchval("select asked_at from payments.transfers where transfer_id = $1 for update", transfer_id)
-    return asked_at
-
-
-async def forget_asking(tx: Connection, asking: Asking) -> None:
-    """It was answered: what counts from here on is the earlier one, unless there has been a later one."""
-    await tx.execute(
-        "update payments.transfers set asked_at = $3 where transfer_id = $1 and asked_at = $2",
-        asking.transfer_id,
-        asking.at,
-        asking.earlier,
-    )
-
-
 async def end(tx: Connection, transfer_id: UUID, refusal: Refused | None) -> None:
     """It was moved, or refused; known already: nothing."""
     await tx.execute(
         """
         update payments.transfers
-        set status = case when $2::jsonb is null then 'completed' else 'failed' end, refusal = $2, next_at = null, asked_at = null,
+        set status = case when $2::jsonb is null then 'completed' else 'failed' end, refusal = $2, next_at = null,
             updated_at = clock_timestamp()
         where transfer_id = $1 and status = 'pending'
         """,
