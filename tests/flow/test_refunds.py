@@ -15,6 +15,15 @@ from deploy.local.stack import Stack
 from tests.flow.people import WAIT_SECONDS, Person, logged_in
 from tests.flow.verifying import verify
 
+ORDER = {
+    "product": "chakras",
+    "email": "refunded@example.org",
+    "birth_date": "1990-01-31",
+    "points": [{"chakra": "anahata", "value": 7}],
+    "method": "mock",
+    "locale": "en",
+}
+
 
 @dataclass
 class People:
@@ -220,3 +229,21 @@ async def test_fifty_partial_refunds_at_once_give_back_exactly_what_was_paid(peo
     assert len(made) == 5000 // 130
     assert {problem(answer) for answer in answers if answer.status_code != 201} == {(409, "refund_exceeds_payment")}
     assert (await refund(people.mentor, payment_id)).json()["refunded_amount_minor"] == 5000
+
+
+async def test_an_order_goes_back_from_the_platforms_revenue_and_only_an_admin_may_say_so(people: People) -> None:
+    made = await people.student.post("/orders", ORDER)
+    assert made.status_code == 201, made.text
+    order = made.json()
+    paid = await people.student.complete(order["session_id"])
+    assert (paid.status_code, paid.json()["status"]) == (200, "completed"), paid.text
+    before = await people.student.balance(order["currency"])
+
+    assert problem(await refund(people.mentor, order["payment_id"])) == (404, "payment_not_found")
+    part = await refund(people.admin, order["payment_id"], amount=1)
+    rest = await refund(people.admin, order["payment_id"])
+
+    assert (part.status_code, part.json()["status"]) == (201, "partially_refunded"), part.text
+    assert (rest.status_code, rest.json()["status"]) == (201, "refunded"), rest.text
+    assert (await people.student.get(f"/orders/{order['order_id']}")).json()["status"] == "refunded"
+    assert await people.student.balance(order["currency"]) == before, "it was never in a balance"

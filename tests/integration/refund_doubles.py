@@ -50,6 +50,9 @@ class SteeredLedger:
     async def release(self, command: ReleaseHold) -> HoldReleased | Refused:
         return await self._do(command, self._funds.release)
 
+    async def posted(self, reference: str, correlation_id: str) -> bool:
+        return bool(await self.book.rows("select 1 from wallet.transfers where reference = $1", reference))
+
     async def available(self, user_id: str, currency: str, correlation_id: str) -> int:
         return (await self.book.balance(user_id, currency))[0]
 

@@ -160,7 +160,7 @@ async def test_a_hold_that_was_believed_lost_cannot_come_after_the_refund_has_fa
     late = await world.ledger.reserve(lost)
 
     assert isinstance(late, Refused)
-    assert late.code == "hold_released"
+    assert late.code == "insufficient_funds", "for good"
     assert await world.available(payment.user_id) == (10_000, 0)
     assert (await world.refund(other)).refund_status == "succeeded"
 

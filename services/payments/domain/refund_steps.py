@@ -41,9 +41,9 @@ def may_be_sent_again(refund: Refund, now: datetime) -> bool:
 
 
 def not_covered(refund: Refund) -> Refund:
-    """The owner's balance does not cover it. An earlier attempt at the hold may still be under way: releasing keeps it out."""
+    """The owner's balance does not cover it. Wallet refuses a hold for good: an earlier attempt that is still under way holds nothing."""
     refusal = refusals.insufficient_funds(refund.correlation_id)
-    return replace(refund, state=State.RELEASING, refusal=refusal, failure_reason=refusal.code)
+    return replace(refund, state=State.FAILED, refusal=refusal, failure_reason=refusal.code)
 
 
 def taken(refund: Refund, provider_reference: str) -> Refund:

@@ -15,7 +15,7 @@ from services.payments.domain import refund_steps as steps
 from services.payments.domain.payments import Payment
 from services.payments.domain.refunds import Refund, State
 from services.payments.handlers import told
-from services.payments.ledger import Silent
+from services.payments.ledger import NotPostedYet, Silent
 from services.payments.providers.base import RefundAccepted, RefundAnswer, RefundDeclined, RefundOrder, Refunds, Unknown
 from services.payments.store import due
 from services.payments.store import payments as payment_store
@@ -62,6 +62,7 @@ class Funds(Protocol):
     async def settle(self, command: SettleHold) -> HoldSettled | Refused: ...
     async def release(self, command: ReleaseHold) -> HoldReleased | Refused: ...
     async def available(self, user_id: str, currency: str, correlation_id: str) -> int: ...
+    async def posted(self, reference: str, correlation_id: str) -> bool: ...
 
 
 class UnsentWithdrawals(Protocol):
@@ -139,14 +140,11 @@ class RefundSaga:
                 return None
 
     async def _make_way(self, refund: Refund, payment: Payment) -> Step:
-        """A forced refund is first tried as any other: it waits for the credit, and no withdrawal gives way when there is enough. Once its
-        hold is there, the next step finds it again; until then a repeat looks at the balance anew."""
-        answer = await self.ledger.reserve(_hold(refund, payment))
-        if isinstance(answer, FundsReserved):
-            return partial(steps.reserved, held_minor=answer.held_minor, now=utc_now())
-        if answer.code != "insufficient_funds":
-            raise Contradicted(answer.code)
+        """A step of its own: the hold takes "as much as there is" once, so whatever is to be there must be there before."""
         assert refund.owner_id is not None
+        assert payment.credit_reference is not None
+        if not await self.ledger.posted(payment.credit_reference, refund.correlation_id):
+            raise NotPostedYet(payment.credit_reference)
         currency = refund.money.currency
         available_minor = await self.ledger.available(refund.owner_id, currency, refund.correlation_id)
         needed_minor = refund.wanted_minor - max(0, available_minor)
@@ -159,10 +157,7 @@ class RefundSaga:
     async def _reserve(self, refund: Refund, payment: Payment) -> Step:
         if not refund.needs_hold:
             return partial(steps.reserved, held_minor=None, now=utc_now())
-        answer = await self.ledger.reserve(_hold(refund, payment, up_to=refund.forced))
-        if isinstance(answer, Refused) and answer.code == "reference_conflict" and refund.forced:
-            # A first attempt, believed lost, was worked on after all: it held the whole sum.
-            answer = await self.ledger.reserve(_hold(refund, payment))
+        answer = await self.ledger.reserve(_hold(refund, payment))
         if isinstance(answer, FundsReserved):
             return partial(steps.reserved, held_minor=answer.held_minor, now=utc_now())
         if answer.code != "insufficient_funds":
@@ -248,7 +243,7 @@ def _answered(answer: RefundAnswer) -> Step | None:
             return None
 
 
-def _hold(refund: Refund, payment: Payment, *, up_to: bool = False) -> ReserveFunds:
+def _hold(refund: Refund, payment: Payment) -> ReserveFunds:
     assert refund.owner_id is not None
     return ReserveFunds(
         correlation_id=refund.correlation_id,
@@ -257,7 +252,7 @@ def _hold(refund: Refund, payment: Payment, *, up_to: bool = False) -> ReserveFu
         user_id=refund.owner_id,
         amount_minor=refund.wanted_minor,
         currency=refund.money.currency,
-        up_to=up_to,
+        up_to=refund.forced,
         payment_id=refund.payment_id,
         description=payment.description,
         after=payment.credit_reference,
