@@ -152,11 +152,11 @@ async def test_the_product_is_required(world: World) -> None:
 
 
 async def test_points_are_for_the_product_to_judge_and_come_as_they_were_sent(world: World) -> None:
-    content = b'{"product":"chakras","email":"a@b.rs","points":[{"value":5.0,"x":[1e400,-3,true,null]}]}'
+    content = b'{"product":"chakras","email":"a@b.rs","points":[{"value":5.5,"x":[1e400,-3,true,null]}]}'
     await world.http.post(ORDERS, content=content, headers={"content-type": "application/json"})
 
     (command,) = world.stand_ins.asked_of(CreateOrder)
-    assert command.points == [{"value": "5.0", "x": ["1e400", -3, True, None]}]
+    assert command.points == [{"value": "5.5", "x": ["1e400", -3, True, None]}]
 
 
 async def test_whoever_is_signed_in_orders_as_themselves(world: World) -> None:
