@@ -26,13 +26,14 @@ CREATE = "POST /api/v1/payments/create-intent"
 
 
 class MemoryLedger:
-    """Moves sets between balances in memory, each reference once. `loses`: so many answers get lost after the move; `silent`: nothing
+    """Moves sets between balances in memory, each reference once, refused for good as wallet does. `loses`: so many answers get lost after the move; `silent`: nothing
     arrives."""
 
     def __init__(self, **balances: int) -> None:
         self.balances = {owner.removeprefix("user_"): amount for owner, amount in balances.items()}
         self.asked: list[MoveFunds] = []
         self.moved: set[str] = set()
+        self.refused: set[str] = set()
         self.silent = False
         self.loses = 0
 
@@ -42,10 +43,13 @@ class MemoryLedger:
             raise Silent(command.TYPE)
         if command.reference not in self.moved:
             after = dict(self.balances)
+            if command.reference in self.refused:
+                return Refused(code="insufficient_funds", detail="not enough", request_id=command.correlation_id)
             for leg in command.legs:
                 after[leg.source.owner] = after.get(leg.source.owner, 0) - leg.amount_minor
                 after[leg.target.owner] = after.get(leg.target.owner, 0) + leg.amount_minor
                 if leg.source.kind == "user" and after[leg.source.owner] < 0:
+                    self.refused.add(command.reference)
                     return Refused(code="insufficient_funds", detail="not enough", request_id=command.correlation_id)
             self.balances = after
             self.moved.add(command.reference)
@@ -161,16 +165,10 @@ async def told_of(world: PaymentsWorld) -> list[str]:
     return [row["message_type"] if row["status"] is None else f"{row['message_type']} {row['status']}" for row in rows]
 
 
-async def make_due(world: PaymentsWorld, *, age_seconds: float = 0) -> None:
-    """As if that much time had passed since wallet was asked, and the reconciler's next look were due."""
+async def make_due(world: PaymentsWorld) -> None:
+    """As if the reconciler's next look were due."""
     async with world.pool.acquire() as db:
-        await db.execute(
-            """
-            update payments.payments
-            set reconcile_at = now(), funds_asked_at = funds_asked_at - make_interval(secs => $1) where status = 'pending'
-            """,
-            age_seconds,
-        )
+        await db.execute("update payments.payments set reconcile_at = now() where status = 'pending'")
 
 
 def event_of(confirmed: PaymentConfirmed) -> ProviderEventReceived:

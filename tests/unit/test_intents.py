@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -145,29 +145,6 @@ def test_a_client_secret_has_stripes_form_and_is_the_keys_own() -> None:
     assert secret != intents.client_secret(payment_id, b"l" * 32)
     assert secret != intents.client_secret(UUID(int=1), b"k" * 32)
     assert payment_id.hex[:8] not in secret.lower()
-
-
-# ---- when "not enough" is the end
-
-
-@pytest.mark.parametrize(
-    ("earlier_seconds", "latest_seconds", "proves"),
-    [
-        (None, 0, True),
-        (-10, 0, False),
-        (-299, 0, False),
-        (-300, 0, True),
-        (None, 1, False),
-        (None, None, False),
-    ],
-)
-def test_not_enough_is_the_end_only_when_no_other_asking_can_still_reach_wallet(
-    earlier_seconds: int | None, latest_seconds: int | None, proves: bool
-) -> None:
-    def at(seconds: int | None) -> datetime | None:
-        return None if seconds is None else NOON + timedelta(seconds=seconds)
-
-    assert intents.proves_refusal(NOON, at(earlier_seconds), at(latest_seconds)) is proves
 
 
 # ---- confirming and canceling

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hmac
 from collections.abc import Sequence
-from datetime import datetime, timedelta
 from hashlib import sha512
 from typing import Final
 from uuid import UUID
@@ -18,9 +17,6 @@ from shared.money import Money
 
 CONFIRMING_LABEL: Final = "client-secret"
 
-ASKING_IS_OVER_AFTER: Final = timedelta(seconds=300)
-"""A command that wallet has not answered by then will not be carried out any more, or its answer was lost: the longest delay of a retry is
-two minutes."""
 
 _PAID: Final = frozenset({"completed", "partially_refunded", "refunded", "disputed"})
 
@@ -88,12 +84,6 @@ def movement(payment: Payment) -> MoveFunds:
         payment_id=payment.payment_id,
         description=payment.description,
     )
-
-
-def proves_refusal(asked_at: datetime, earlier: datetime | None, latest: datetime | None) -> bool:
-    """Whether "not enough", answered to the asking of `asked_at`, is the end: only when no other asking may still reach wallet, neither an
-    `earlier` one that went unanswered nor one that came later (`latest` is the last one's time)."""
-    return latest == asked_at and (earlier is None or asked_at - earlier >= ASKING_IS_OVER_AFTER)
 
 
 # ---- confirming and canceling

@@ -16,7 +16,6 @@ from services.payments.handlers.settlement import Settlement
 from services.payments.ledger import Silent
 from services.payments.store import balance_payments as asked
 from services.payments.store import payments as store
-from services.payments.store.balance_payments import Asking
 from services.payments.store.payments import SCHEMA
 from shared.contracts.base import utc_now
 from shared.contracts.payment_commands import Refused
@@ -41,13 +40,13 @@ class BalancePayments:
     ledger: Moves
     settlement: Settlement
 
-    async def begin(self, tx: Connection, payment_id: UUID) -> Asking | None:
-        """To be called in the transaction before `pay`; None when the payment is not pending (any more)."""
+    async def begin(self, tx: Connection, payment_id: UUID) -> bool:
+        """To be called in the transaction before `pay`; False when the payment is not pending (any more)."""
         return await asked.begin_asking(tx, payment_id)
 
-    async def pay(self, payment: Payment, asking: Asking) -> Payment | None:
+    async def pay(self, payment: Payment) -> Payment | None:
         """Asks wallet; the payment as it has ended by that, completed or failed with its refusal. None: not known yet, it is asked again.
-        No transaction is open."""
+        No transaction is open. Wallet refuses for good: an earlier asking that arrives late moves nothing either."""
         try:
             answer = await self.ledger.move(intents.movement(payment))
         except Silent:
@@ -55,7 +54,7 @@ class BalancePayments:
         if isinstance(answer, FundsMoved):
             return await self._moved(payment)
         if answer.code == "insufficient_funds":
-            return await self._refused(payment, asking)
+            return await self._refused(payment)
         log.error(
             "wallet refuses a payment from the balance",
             code=answer.code,
@@ -67,9 +66,9 @@ class BalancePayments:
     async def resume(self, payment: Payment) -> None:
         """What became of a pending payment that nobody waits for."""
         async with transaction(self.pool) as tx:
-            asking = await self.begin(tx, payment.payment_id)
-        if asking is not None:
-            await self.pay(payment, asking)
+            pending = await self.begin(tx, payment.payment_id)
+        if pending:
+            await self.pay(payment)
 
     async def _moved(self, payment: Payment) -> Payment | None:
         assert payment.session_id is not None
@@ -78,15 +77,12 @@ class BalancePayments:
         async with connection(self.pool) as db:
             return await store.find_payment(db, payment.payment_id)
 
-    async def _refused(self, payment: Payment, asking: Asking) -> Payment | None:
+    async def _refused(self, payment: Payment) -> Payment | None:
         async with transaction(self.pool) as tx:
             locked = await store.lock_payment(tx, payment.payment_id)
             assert locked is not None
             if locked.status is not Status.PENDING:
                 return locked
-            if not intents.proves_refusal(asking.at, asking.earlier, await asked.latest_asking(tx, payment.payment_id)):
-                await asked.forget_asking(tx, asking)
-                return None
             refusal = refusals.insufficient_funds(payment.correlation_id)
             failed = replace(locked, status=Status.FAILED, refusal=refusal)
             await asked.save_refused(tx, failed)

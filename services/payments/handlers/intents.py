@@ -16,7 +16,6 @@ from services.payments.handlers.once import Once, check_deadline
 from services.payments.handlers.opening import Opening
 from services.payments.store import payments as store
 from services.payments.store import sessions as session_store
-from services.payments.store.balance_payments import Asking
 from shared.contracts.intents import CreateIntent, IntentCreated
 from shared.contracts.payment_commands import CommandReply, InProgress, Refused
 from shared.keys import Keys
@@ -26,7 +25,6 @@ from shared.postgres import Connection, transaction
 log = structlog.get_logger(__name__)
 
 IntentReply = CommandReply[IntentCreated]
-Begun = tuple[Payment, Asking]
 
 
 class Intents:
@@ -54,22 +52,21 @@ class Intents:
             return self._once.reply(_no_provider(command.correlation_id))
 
     async def _pay_from_balance(self, command: CreateIntent) -> IntentReply:
-        async def work(tx: Connection, first_id: UUID | None) -> Begun | IntentReply:
+        async def work(tx: Connection, first_id: UUID | None) -> Payment | IntentReply:
             known_id = first_id or command.payment_id
             payment = await store.lock_payment(tx, known_id)
             if payment is None:
                 check_deadline(command)
                 payment = await self._opening.write_down(tx, await self._make(tx, command, known_id))
-            asking = await self._balance_payments.begin(tx, payment.payment_id)
-            return self._once.reply(self._ended(payment)) if asking is None else (payment, asking)
+            pending = await self._balance_payments.begin(tx, payment.payment_id)
+            return payment if pending else self._once.reply(self._ended(payment))
 
-        begun: Begun | IntentReply = await self._once.begin(command, work, resource_id=command.payment_id)
+        begun: Payment | IntentReply = await self._once.begin(command, work, resource_id=command.payment_id)
         if isinstance(begun, CommandReply):
             return begun
-        payment, asking = begun
-        ended = await self._balance_payments.pay(payment, asking)
+        ended = await self._balance_payments.pay(begun)
         if ended is None or ended.status is Status.PENDING:
-            return self._once.reply(InProgress(resource_id=payment.payment_id))
+            return self._once.reply(InProgress(resource_id=begun.payment_id))
         async with transaction(self._opening.pool) as tx:
             return await self._once.keep(tx, command, self._once.reply(self._ended(ended)))
 

@@ -14,9 +14,5 @@ create table payments.coaching_sessions (
 grant select, insert, update (price_minor, currency, title, updated_at) on payments.coaching_sessions to purser_payments;
 grant select on payments.coaching_sessions to purser_verifier;
 
--- When wallet was last asked to move the money of a payment from the balance, as long as that asking may still reach it: while there is
--- such a one, "not enough" as the answer to another is not the end.
-alter table payments.payments add column funds_asked_at timestamptz;
-
 -- An intent's session at the mock is named by its payment too.
 create index mock_sessions_payment on payments.mock_sessions (payment_id);
