@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import AsyncIterator
 
+import asyncpg
 import pytest
 
 from services.payments.domain.refunds import State
+from services.payments.store import refunds as store
+from shared import postgres
 from shared.contracts.payment_commands import InProgress, Refused
 from shared.contracts.refunds import RefundMade
 from tests.integration.refunds_world import RefundsWorld, refund_event, refunds_world, together
@@ -112,3 +115,13 @@ async def test_the_same_request_while_it_is_under_way_is_one_refund(world: Refun
     assert begun == {last.answer.refund_id}
     assert [refund.state for refund in await world.refunds_of(payment)] == [State.SUCCEEDED]
     assert await world.back(payment) == (0, 3000)
+
+
+async def test_the_database_itself_keeps_more_from_going_back_than_was_paid(world: RefundsWorld) -> None:
+    payment = await world.paid(5000)
+    await world.refund(payment, 3000)
+
+    for refunding, refunded in ((2001, 0), (0, 2001), (0, -3001)):
+        with pytest.raises(asyncpg.CheckViolationError, match="payments_back_at_most_paid"):
+            async with postgres.transaction(world.payments.pool) as tx:
+                await store.count(tx, payment.payment_id, refunding, refunded)
