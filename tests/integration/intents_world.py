@@ -26,8 +26,8 @@ CREATE = "POST /api/v1/payments/create-intent"
 
 
 class MemoryLedger:
-    """Moves sets between balances in memory, each reference once, refused for good as wallet does. `loses`: so many answers get lost after the move; `silent`: nothing
-    arrives."""
+    """Moves sets between balances in memory, each reference once, refused for good as wallet does. `loses`: so many answers get lost
+    after the move; `silent`: nothing arrives."""
 
     def __init__(self, **balances: int) -> None:
         self.balances = {owner.removeprefix("user_"): amount for owner, amount in balances.items()}

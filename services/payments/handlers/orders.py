@@ -92,7 +92,7 @@ class Orders:
         return await self.opening.open(command, command.payment_id, once, make, _created, before)
 
     async def mark_paid(self, command: MarkOrderPaid) -> MarkedReply:
-        """The order's newest payment completes under the admin's reference, as if its provider had told; the same again, the same answer."""
+        """The order's newest payment completes under the admin's reference, as if its provider had told; repeats get the same answer."""
         once: Once[OrderMarkedPaid] = Once(self.opening.pool, MarkedReply)
         moved: list[Payment] = []
 
