@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
+import httpx
 import pytest
 
 from deploy.local.stack import Stack
@@ -142,6 +143,22 @@ async def test_the_same_twice_and_another_charge_and_more_than_was_asked(student
     await until_available(student, "pln", 3_000)
     rest = await the_item(admin, dearer)
     assert (rest["amount_minor"], rest["reason"], rest["status"]) == (250, "more_than_asked", "open")
+
+
+async def test_the_second_payment_of_a_guests_order_is_nobodys_until_an_admin_says(stack: Stack, admin: Person) -> None:
+    form = {"product": "chakras", "email": "ana@example.rs", "points": [{"chakra": "ajna", "value": 2}], "method": "mock"}
+    async with httpx.AsyncClient(base_url=stack.gateway_url, timeout=WAIT_SECONDS, trust_env=False) as guest:
+        first = (await guest.post("/api/v1/orders", json=form)).json()
+    second = (await admin.post(f"/orders/{first['order_id']}/payments", {})).json()
+
+    await told(admin, second["session_id"])
+    await told(admin, first["session_id"], delay_seconds=1)
+    item = await the_item(admin, first)
+
+    assert (item["reason"], item["status"], item["amount_minor"]) == ("second_payment", "open", first["amount_minor"])
+    back = await admin.post(f"/suspense/{item['id']}/assign", {"payment_id": second["payment_id"]})
+    assert (back.status_code, back.json()["code"]) == (409, "already_paid")
+    assert (await admin.post(f"/suspense/{item['id']}/refund", {"reason": "paid twice"})).json()["status"] == "refunded"
 
 
 async def test_a_delayed_contrary_event_completes_what_had_failed(student: Person, admin: Person) -> None:
