@@ -162,14 +162,20 @@ async def lock_by_session(tx: Connection, session_ids: Sequence[UUID]) -> dict[U
 async def lock_with_siblings(tx: Connection, session_ids: Sequence[UUID]) -> dict[UUID, Payment]:
     """The payments of these sessions, and all others of the orders among them, locked until the transaction's end, in the order of their
     ids so that two batches cannot deadlock."""
+    # An array, and each order's payments by themselves: with no statistics yet, a join would read the whole table.
     rows = await tx.fetch(
         f"""
         with asked as (select payment_id, order_id from payments.payments where session_id = any($1::uuid[]))
         select {COLUMNS} from payments.payments
-        where session_id is not null and payment_id in (
+        where session_id is not null and payment_id = any(array(
             select payment_id from asked
-            union select sibling.payment_id from asked join payments.payments as sibling on sibling.order_id = asked.order_id
-        )
+            union
+            select sibling.payment_id
+            from asked cross join lateral (
+                select payment_id from payments.payments as one where one.order_id = asked.order_id offset 0
+            ) as sibling
+            where asked.order_id is not null
+        ))
         order by payment_id for update
         """,  # noqa: S608
         session_ids,
