@@ -70,6 +70,17 @@ async def test_an_event_that_names_nothing_of_ours_is_kept_with_what_it_named(wo
     assert (item.reference, item.reason, item.payment_id) == ("ch_unknown", "unknown_reference", None)
 
 
+async def test_another_providers_word_is_no_proof(world: OperatorsWorld) -> None:
+    made = await world.deposit(world.somebody())
+    await world.rows("update payments.payments set provider = 'stripe' where payment_id = $1 returning 1", made.payment_id)
+
+    assert await world.tell(a_charge(made.session_id, charge="ch_elsewhere")) == ["unknown_reference"]
+
+    assert await world.status(made.payment_id) == "pending"
+    (item,) = [item for item in await world.items(None) if item.session_id == made.session_id]
+    assert (item.provider, item.reference) == ("mock", "ch_elsewhere")
+
+
 async def test_of_more_than_was_asked_the_payer_gets_what_was_asked_and_the_rest_is_kept(world: OperatorsWorld) -> None:
     payer = world.somebody()
     made = await world.deposit(payer)

@@ -182,6 +182,8 @@ class Settlement:
         name."""
         fact, message = read.event.fact, read.message
         payment = locked.payments.get(read.session_id) if read.session_id is not None else None
+        if payment is not None and payment.provider != message.provider:
+            payment = None  # another provider's word is no proof for it
         if not isinstance(fact, (Paid, Declined)):
             if (follow := self.follow.get(type(fact))) is None:
                 return "ignored"
@@ -190,7 +192,7 @@ class Settlement:
                 await self.write(tx, [batch.moved.pop(payment.payment_id)])
                 batch.written.append(payment)
             return await follow(tx, fact, payment, message.correlation_id)
-        decision = locked.settle(fact)
+        decision = domain.settle(None, fact) if payment is None else locked.settle(fact)
         batch.kept += _kept(fact, decision, payment, message.provider, message.correlation_id)
         match decision:
             case Moved(payment):
