@@ -46,7 +46,7 @@ class _Form(BaseModel):
 
     model_config = ConfigDict(
         json_schema_extra={
-            "anyOf": [{"required": [name], "properties": {name: {"type": "string", "minLength": 1}}} for name in ("email", "phone")]
+            "anyOf": [{"required": [name], "properties": {name: {"type": "string", "pattern": "[^ ]"}}} for name in ("email", "phone")]
         }
     )
 
