@@ -28,7 +28,7 @@ async def test_the_gateway_keeps_to_its_document(postgres_server: PostgresServer
         await furnish(stack)
         async with logged_in(stack.gateway_url, stack.notifier_urls[0]) as student:
             document = (await student.http.get(f"{stack.gateway_url}/openapi.json")).json()
-        status, output = await fuzz(stack, "--generation-deterministic", "--max-examples", "8", timeout_seconds=240)
+        status, output = await fuzz(stack, "--generation-deterministic", "--max-examples", "6", timeout_seconds=240)
         book, told = await verify(stack, "--settle-seconds", "10")
 
     assert status == 0, output
