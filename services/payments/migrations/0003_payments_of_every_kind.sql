@@ -18,6 +18,9 @@ alter table payments.payments
     -- Who made it, as for idempotency keys; external_id is unique within it.
     add column caller text not null default '',
     add column external_id text check (length(external_id) between 1 and 255),
+    -- False once another payment may have its external_id: it was refused, or nobody can pay it any more. It stays so when money comes
+    -- all the same: the proof finds its payment by the session.
+    add column external_id_held boolean not null default false,
     add column metadata jsonb not null default '{}',
     add constraint payments_fee_below_amount check (fee_minor >= 0 and fee_minor < amount_minor),
     -- However many refunds overlap: what is back and on its way back is never more than what was paid.
@@ -34,9 +37,12 @@ alter table payments.payments
            end
     );
 
+alter table payments.payments
+    add constraint payments_holds_what_it_has check (external_id is not null or not external_id_held),
+    add constraint payments_holds_while_it_can_be_paid check (status in ('pending', 'completed') or not external_id_held);
+
 -- A refused, failed, canceled or expired request frees its external_id.
-create unique index payments_external_id on payments.payments (caller, kind, external_id)
-    where external_id is not null and status in ('pending', 'completed');
+create unique index payments_external_id on payments.payments (caller, kind, external_id) where external_id_held;
 
 create index payments_of_payer on payments.payments (user_id, created_at desc, payment_id desc);
 create index payments_of_mentor on payments.payments (mentor_id, created_at desc, payment_id desc) where mentor_id is not null;

@@ -30,7 +30,7 @@ async def save_refused(tx: Connection, payment: Payment) -> None:
     assert payment.refusal is not None
     await tx.execute(
         """
-        update payments.payments set status = $2, refusal = $3, updated_at = clock_timestamp()
+        update payments.payments set status = $2, refusal = $3, external_id_held = false, updated_at = clock_timestamp()
         where payment_id = $1 and status = 'pending'
         """,
         payment.payment_id,

@@ -32,6 +32,9 @@ class ExternalIdReused(Exception):
 
 async def insert_payment(tx: Connection, payment: Payment, *, reconcile_after_seconds: float) -> bool:
     """Writes a new payment; False when its id is there already (the command was delivered again). ExternalIdReused: nothing is written."""
+    holds = payment.external_id is not None and payment.refusal is None
+    if holds:
+        await _free_external_id(tx, payment)
     try:
         async with tx.transaction():  # a savepoint: the claim of the request's key outlives a refusal
             status = await tx.execute(
@@ -39,10 +42,10 @@ async def insert_payment(tx: Connection, payment: Payment, *, reconcile_after_se
                 insert into payments.payments (
                     payment_id, session_id, user_id, kind, provider, amount_minor, currency, status, locale, payment_url, description,
                     refusal, correlation_id, expires_at, created_at, updated_at, reconcile_at, mentor_id, coaching_session_id, order_id,
-                    fee_minor, caller, external_id, metadata
+                    fee_minor, caller, external_id, metadata, external_id_held
                 ) values (
                     $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $15,
-                    $15::timestamptz + make_interval(secs => $16), $17, $18, $19, $20, $21, $22, $23
+                    $15::timestamptz + make_interval(secs => $16), $17, $18, $19, $20, $21, $22, $23, $24
                 )
                 on conflict (payment_id) do nothing
                 """,
@@ -69,12 +72,28 @@ async def insert_payment(tx: Connection, payment: Payment, *, reconcile_after_se
                 payment.caller,
                 payment.external_id,
                 orjson.dumps(payment.metadata).decode(),
+                holds,
             )
     except asyncpg.UniqueViolationError as error:
         if error.constraint_name == "payments_external_id":
             raise ExternalIdReused from error
         raise
     return bool(status.endswith(" 1"))
+
+
+async def _free_external_id(tx: Connection, payment: Payment) -> None:
+    """A session that is over lets its payment's external_id go, though nobody may have written down yet that it has expired."""
+    await tx.execute(
+        """
+        update payments.payments set external_id_held = false
+        where caller = $1 and kind = $2 and external_id = $3 and external_id_held and payment_id <> $4
+          and status = 'pending' and expires_at <= clock_timestamp()
+        """,
+        payment.caller,
+        payment.kind,
+        payment.external_id,
+        payment.payment_id,
+    )
 
 
 async def save_session(tx: Connection, payment_id: UUID, payment_url: str, expires_at: datetime) -> None:
@@ -233,7 +252,8 @@ async def save_settled(tx: Connection, payments: Sequence[Payment]) -> None:
         """
         update payments.payments as payment
         set status = settled.status, charge_reference = settled.charge_reference, credit_reference = settled.credit_reference,
-            completed_at = settled.completed_at, updated_at = clock_timestamp()
+            completed_at = settled.completed_at, updated_at = clock_timestamp(),
+            external_id_held = external_id_held and settled.status in ('pending', 'completed')
         from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::timestamptz[])
             as settled (payment_id, status, charge_reference, credit_reference, completed_at)
         where payment.payment_id = settled.payment_id
