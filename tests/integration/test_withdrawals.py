@@ -126,6 +126,24 @@ async def test_what_is_unknown_for_longer_than_providers_keep_keys_is_only_asked
         assert len(world.payouts.sent) == sent
 
 
+async def test_a_payout_that_a_crash_interrupted_is_not_sent_again_when_its_key_is_forgotten(fresh_database_url: str) -> None:
+    async with withdrawals_world(fresh_database_url) as world:
+        withdrawal_id = await world.approved()
+        world.payouts.found, world.payouts.breaks = PaidOut("po_1"), True
+        with pytest.raises(ConnectionError):
+            await world.run()
+        assert await world.state(withdrawal_id) == ("sending", Step.SENDING)
+        sent = len(world.payouts.sent)
+        async with world.pool.acquire() as db:
+            await db.execute("update payments.withdrawals set updated_at = now() - interval '2 days'")
+        world.payouts.breaks = False
+
+        await world.run()
+
+        assert len(world.payouts.sent) == sent
+        assert await world.state(withdrawal_id) == ("paid", Step.DONE)
+
+
 async def test_a_payout_that_is_declined_gives_the_money_back(fresh_database_url: str) -> None:
     async with withdrawals_world(fresh_database_url) as world:
         world.payouts.answers = [PayoutDeclined("the account does not exist")]

@@ -114,9 +114,12 @@ class PayoutsInMemory:
     found: PayoutAnswer = field(default_factory=Unknown)
     sent: list[PayoutOrder] = field(default_factory=list)
     name: str = "mock"
+    breaks: bool = False
 
     async def pay_out(self, order: PayoutOrder) -> PayoutAnswer:
         self.sent.append(order)
+        if self.breaks:
+            raise ConnectionError
         return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
 
     async def find_payout(self, _: PayoutOrder) -> PayoutAnswer:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, Literal
 from uuid import UUID
 
@@ -18,6 +18,9 @@ ItemStatus = Literal["open", "assigned", "refunded", "written_off"]
 ItemDecision = Literal["assign_user", "assign_payment", "refund", "write_off"]
 RefundState = Literal["sent", "pending", "settled"]
 """It may have reached the provider; the provider has it and tells later; the money has left there."""
+
+KEY_LIFE: Final = timedelta(hours=20)
+"""Providers forget a key after a day (Stripe: at least 24 hours): from then on the same order would be another refund."""
 
 BY_RULE: Final = "system"
 """Who decided that a second charge belongs to the payer whom we know."""
@@ -67,6 +70,7 @@ class Item:
     decided: Decided | None = None
     refund_state: RefundState | None = None
     refund_reference: str | None = None
+    refund_sent_at: datetime | None = None
 
     @property
     def reference(self) -> str:
@@ -140,6 +144,11 @@ def why_not_assignable(item: Item, payment: Payment) -> str | None:
 def paid_by(item: Item, payment: Payment, now: datetime) -> Payment:
     """The payment as the item completes it: booked out of suspense, under the item's name."""
     return replace(completed(payment, item.charge_reference, now), booked_as=assigned_reference(item))
+
+
+def may_be_sent_again(item: Item, now: datetime) -> bool:
+    """Does the provider still know the refund's key?"""
+    return item.refund_sent_at is None or now < item.refund_sent_at + KEY_LIFE
 
 
 # ---- what moves in the book

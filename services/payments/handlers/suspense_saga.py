@@ -119,6 +119,9 @@ class SuspenseSaga:
             answer = await provider.find_refund(order)
             if not isinstance(answer, Unknown):
                 return answer
+            if not domain.may_be_sent_again(item, utc_now()):
+                log.error("a provider does not tell what became of a suspense item's refund; please look", item_id=str(item.item_id))
+                return answer
         if item.refund_state is None:
             async with transaction(self.pool) as tx:
                 await store.note_refund(tx, decided.decision_id, "sent", None)

@@ -187,9 +187,12 @@ class WithdrawalSaga:
     async def _ask(self, payouts: Payouts, withdrawal: Withdrawal) -> PayoutAnswer:
         destination: dict[str, str] = orjson.loads(self.seal.open(withdrawal.destination))
         order = PayoutOrder(withdrawal.withdrawal_id, withdrawal.money, destination)
-        if withdrawal.unknown_since is not None:
+        # Nothing else is written of it while it is being sent. A crash may have kept us from noting that its outcome is unknown.
+        sent_at = min(withdrawal.updated_at, withdrawal.unknown_since or withdrawal.updated_at)
+        too_late = utc_now() - sent_at > SEND_AGAIN
+        if too_late or withdrawal.unknown_since is not None:
             answer = await payouts.find_payout(order)
-            if not isinstance(answer, Unknown) or utc_now() - withdrawal.unknown_since > SEND_AGAIN:
+            if too_late or not isinstance(answer, Unknown):
                 return answer
         return await payouts.pay_out(order)
 

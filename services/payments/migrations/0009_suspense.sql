@@ -33,6 +33,8 @@ create table payments.suspense_items (
     -- 'sent': it may have reached the provider; 'pending': the provider has it and tells later; 'settled': the money has left there.
     refund_state        text check (refund_state in ('sent', 'pending', 'settled')),
     refund_reference    text check (length(refund_reference) between 1 and 255),
+    -- When the provider was first asked for it: its memory of our key ends some time.
+    refund_sent_at      timestamptz,
     correlation_id      text not null,
     next_at             timestamptz,
     attempts            int not null default 0,
@@ -44,6 +46,7 @@ create table payments.suspense_items (
         and (assigned_user_id is not null) = (decision is not distinct from 'assign_user')
         and (assigned_payment_id is not null) = (decision is not distinct from 'assign_payment')
         and (decision is not distinct from 'refund' or refund_state is null)
+        and (refund_state is null) = (refund_sent_at is null)
         and (refund_reference is not null) = (coalesce(refund_state, 'sent') <> 'sent')
     ),
     constraint suspense_items_settled check (

@@ -15,7 +15,7 @@ from shared.postgres import Connection
 _COLUMNS: Final = """
     item_id, provider, charge_reference, part, session_id, payment_id, amount_minor, currency, reason, status, received_at, decision,
     decision_id, decided_by, decided_at, assigned_user_id, assigned_payment_id, decision_reference, decision_reason, refund_state,
-    refund_reference, correlation_id, created_at
+    refund_reference, refund_sent_at, correlation_id, created_at
 """
 
 _LIST: Final = "s"
@@ -137,7 +137,8 @@ async def note_refund(tx: Connection, decision_id: UUID, state: RefundState, ref
     return _one(
         await tx.execute(
             """
-            update payments.suspense_items set refund_state = $2, refund_reference = $3
+            update payments.suspense_items
+            set refund_state = $2, refund_reference = $3, refund_sent_at = coalesce(refund_sent_at, clock_timestamp())
             where decision_id = $1 and status = 'open' and refund_state is distinct from 'settled'
             """,
             decision_id,
@@ -176,7 +177,7 @@ async def reopen(tx: Connection, item: Item) -> bool:
             """
             update payments.suspense_items
             set decision = null, decision_id = null, decided_by = null, decided_at = null, decision_reference = null,
-                decision_reason = null, refund_state = null, refund_reference = null, attempts = 0,
+                decision_reason = null, refund_state = null, refund_reference = null, refund_sent_at = null, attempts = 0,
                 next_at = case when received_at is null then next_at end
             where item_id = $1 and decision_id = $2 and decision = 'refund' and status = 'open'
               and refund_state is distinct from 'settled'
@@ -218,4 +219,5 @@ def _item(row: Any) -> Item:
         decided=cast("Decided | None", decided),
         refund_state=row["refund_state"],
         refund_reference=row["refund_reference"],
+        refund_sent_at=row["refund_sent_at"],
     )
