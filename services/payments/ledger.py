@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Final, TypeVar
 
 import structlog
@@ -34,6 +37,11 @@ Answer = TypeVar("Answer")
 _TIMEOUT_SECONDS: Final = 5.0
 _POSTED_WAIT_SECONDS: Final = 2.0
 
+AT_ONCE: Final = 25
+"""Half of payments.commands' prefetch: whoever waits for a silent wallet holds one of its deliveries, and what needs none must go on."""
+
+_TURN_SECONDS: Final = 0.5
+
 _MOVED: Final[TypeAdapter[FundsMoved | Refused]] = TypeAdapter(MoveFundsAnswer)
 _RESERVED: Final[TypeAdapter[FundsReserved | Refused]] = TypeAdapter(ReserveFundsAnswer)
 _SETTLED: Final[TypeAdapter[HoldSettled | Refused]] = TypeAdapter(SettleHoldAnswer)
@@ -51,10 +59,12 @@ class NotPostedYet(Silent):
 
 
 class Ledger:
-    """Every method raises Silent when wallet did not answer, and returns Refused only for a decision against it."""
+    """Every method raises Silent when wallet did not answer, or too many wait for it to do so already; and returns Refused only for a
+    decision against it."""
 
     def __init__(self, requests: Requests) -> None:
         self._requests = requests
+        self._turns = asyncio.Semaphore(AT_ONCE)
 
     async def move(self, command: MoveFunds) -> FundsMoved | Refused:
         return _decided(await self._ask(command, _MOVED))
@@ -82,10 +92,24 @@ class Ledger:
 
     async def _ask(self, message: Message, answers: TypeAdapter[Answer]) -> Answer:
         try:
-            return await self._requests.ask(message, answers, timeout_seconds=_TIMEOUT_SECONDS)
+            async with self._turn(message):
+                return await self._requests.ask(message, answers, timeout_seconds=_TIMEOUT_SECONDS)
         except DeliveryError as error:
             log.warning("wallet did not answer", asked=message.TYPE, error=type(error).__name__, correlation_id=message.correlation_id)
             raise Silent(message.TYPE) from error
+
+    @asynccontextmanager
+    async def _turn(self, message: Message) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(_TURN_SECONDS):
+                await self._turns.acquire()
+        except TimeoutError:
+            log.warning("too many wait for wallet", asked=message.TYPE, correlation_id=message.correlation_id)
+            raise Silent(message.TYPE) from None
+        try:
+            yield
+        finally:
+            self._turns.release()
 
 
 def _decided(answer: Answer) -> Answer:

@@ -17,6 +17,8 @@ log = structlog.get_logger(__name__)
 _BATCH: Final = 50
 _AT_ONCE: Final = 5
 _PAUSE_MAX_SECONDS: Final = 5.0
+_ASK_SECONDS: Final = 30.0
+"""A provider that hangs beyond its own bounds must not keep the others' payments from being asked about."""
 
 
 class Reconciler:
@@ -45,7 +47,7 @@ class Reconciler:
         gate = asyncio.Semaphore(_AT_ONCE)
 
         async def ask(payment: Payment) -> None:
-            async with gate:
+            async with gate, asyncio.timeout(_ASK_SECONDS):
                 await self._inquiry.bring_up_to_date(payment)
 
         for result in await asyncio.gather(*(ask(payment) for payment in due), return_exceptions=True):

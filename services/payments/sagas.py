@@ -17,6 +17,8 @@ _BATCH: Final = 50
 _AT_ONCE: Final = 8
 _PAUSE_SECONDS: Final = 1.0
 _AFTER_FAILURE_SECONDS: Final = 5.0
+_ADVANCE_SECONDS: Final = 60.0
+"""Longer than all steps of one together take when whoever is asked stays silent: what hangs all the same must not hold up the others."""
 
 
 class Saga(Protocol):
@@ -33,8 +35,9 @@ class Saga(Protocol):
 
 
 class SagaRunner:
-    def __init__(self, sagas: Sequence[Saga]) -> None:
+    def __init__(self, sagas: Sequence[Saga], *, advance_seconds: float = _ADVANCE_SECONDS) -> None:
         self._sagas = tuple(sagas)
+        self._advance_seconds = advance_seconds
         self._due = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -57,7 +60,7 @@ class SagaRunner:
         gate = asyncio.Semaphore(_AT_ONCE)
 
         async def advance(saga_id: UUID) -> None:
-            async with gate:
+            async with gate, asyncio.timeout(self._advance_seconds):
                 await saga.advance(saga_id)
 
         for saga_id, result in zip(due, await asyncio.gather(*(advance(i) for i in due), return_exceptions=True), strict=True):
