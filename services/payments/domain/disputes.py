@@ -20,8 +20,8 @@ Outcome = Literal["won", "lost"]
 
 
 class State(StrEnum):
-    """What comes next: FREEING looks whether the owner's unsent withdrawals have to give way, OPENING takes the money, CLOSING gives it
-    back. OPEN, WON and LOST are at rest."""
+    """What comes next: FREEING waits until it is known what refunds under way take, and looks whether the owner's unsent withdrawals have
+    to give way; OPENING takes the money, CLOSING gives it back. OPEN, WON and LOST are at rest."""
 
     FREEING = "freeing"
     OPENING = "opening"
@@ -60,33 +60,40 @@ class Dispute:
 @dataclass(frozen=True, slots=True)
 class GoneBefore:
     """What of a payment has gone back with refunds (also those under way) and with other disputes that are not won; `fee_minor` of the
-    fee with them."""
+    fee with them. `uncertain`: a refund is under way, and may fail yet."""
 
     amount_minor: int
     fee_minor: int
+    uncertain: bool = False
 
 
 def begin(payment: Payment, told: DisputeTold, gone: GoneBefore, correlation_id: str) -> Dispute:
-    """The owner is debited at most what is not back, less the fee's share in it; the platform bears the rest. A dispute whose end is told
-    before its beginning begins all the same."""
-    open_minor = max(0, min(told.money.amount_minor, payment.money.amount_minor - gone.amount_minor))
-    fee_minor = min(open_minor, fee_share(payment.fee_minor, payment.money.amount_minor, gone.amount_minor + open_minor, gone.fee_minor))
-    owner_minor = open_minor - fee_minor
-    owner_id = payment.credited_id
-    return Dispute(
+    """A dispute whose end is told before its beginning begins all the same."""
+    amount_minor, owner_id = told.money.amount_minor, payment.credited_id
+    begun = Dispute(
         dispute_id=new_id(),
         payment_id=payment.payment_id,
         provider=payment.provider,
         dispute_reference=told.dispute_reference,
         money=told.money,
         owner_id=owner_id,
-        owner_minor=owner_minor,
-        fee_minor=fee_minor,
-        loss_minor=told.money.amount_minor - open_minor,
-        state=State.FREEING if owner_id is not None and owner_minor else State.OPENING,
+        owner_minor=0,
+        fee_minor=0,
+        loss_minor=amount_minor,
+        state=State.FREEING,
         correlation_id=correlation_id,
         outcome=None if told.event == "opened" else told.event,
     )
+    dispute = divided(begun, payment, gone)
+    waits = gone.uncertain or (owner_id is not None and dispute.owner_minor)
+    return dispute if waits else replace(dispute, state=State.OPENING)
+
+
+def divided(dispute: Dispute, payment: Payment, gone: GoneBefore) -> Dispute:
+    """Who bears it: the owner at most what is not back, less the fee's share in it; the platform the rest."""
+    open_minor = max(0, min(dispute.money.amount_minor, payment.money.amount_minor - gone.amount_minor))
+    fee_minor = min(open_minor, fee_share(payment.fee_minor, payment.money.amount_minor, gone.amount_minor + open_minor, gone.fee_minor))
+    return replace(dispute, owner_minor=open_minor - fee_minor, fee_minor=fee_minor, loss_minor=dispute.money.amount_minor - open_minor)
 
 
 def told(dispute: Dispute, event: Literal["opened", "won", "lost"]) -> Dispute | None:

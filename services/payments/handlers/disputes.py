@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 from uuid import UUID
+from weakref import WeakValueDictionary
 
 import structlog
 from prometheus_client import Counter
@@ -34,6 +36,9 @@ TOLD: Final = Counter("purser_disputes_total", "Disputes by what was told of the
 
 _REASON: Final = "the money is needed for a dispute"
 
+REFUNDS_WAIT_SECONDS: Final = 3600.0
+"""How long refunds under way are waited for: which of them fail decides what the owner bears. What is pending for longer counts as gone."""
+
 
 class Book(Protocol):
     """What is asked of ledger.Ledger. Silent: it may or may not have been done."""
@@ -52,6 +57,8 @@ class DisputeSaga:
     pool: Pool
     ledger: Book
     withdrawals: UnsentWithdrawals
+    # Of an owner's disputes one at a time looks what there is and takes it, lest more withdrawals give way than have to.
+    owners: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
 
     @property
     def name(self) -> str:
@@ -115,7 +122,8 @@ class DisputeSaga:
             payment = None if dispute is None else await payment_store.find_payment(db, dispute.payment_id)
         try:
             while dispute is not None and payment is not None and dispute.state not in AT_REST:
-                await self._step(dispute, payment)
+                async with self.owners.setdefault(dispute.owner_id or str(dispute.dispute_id), asyncio.Lock()):
+                    await self._step(dispute, payment)
                 dispute = await self._through(dispute)
         except Silent as silence:
             log.info("dispute waits", dispute_id=str(saga_id), waits_for=str(silence))
@@ -124,9 +132,14 @@ class DisputeSaga:
         """Takes the step that the state names; Silent when it is not known whether it was. No transaction is open."""
         match dispute.state:
             case State.FREEING:
-                await self._make_way(dispute, payment)
+                dispute = await self._divide(dispute)
+                if dispute.owner_id is not None and dispute.owner_minor:
+                    await self._make_way(dispute, payment)
             case State.OPENING:
                 await self._move(domain.opened(dispute, payment.credit_reference))
+                if dispute.owner_id is not None and dispute.owner_minor:
+                    # Something else may have taken what was there when it was looked.
+                    await self._free(dispute, needed_minor=0)
             case State.CLOSING:
                 await self._move(domain.won(dispute))
 
@@ -136,9 +149,27 @@ class DisputeSaga:
         if payment.credit_reference is not None and not await self.ledger.posted(payment.credit_reference, dispute.correlation_id):
             # What it credits may be all that is needed.
             raise Silent("the payment's credit")
+        await self._free(dispute, needed_minor=dispute.owner_minor)
+
+    async def _divide(self, dispute: Dispute) -> Dispute:
+        """The dispute as it is borne, now that its payment's refunds have ended; Silent while one has not."""
+        async with transaction(self.pool) as tx:
+            payment = await payment_store.lock_payment(tx, dispute.payment_id)
+            assert payment is not None
+            disputes = await store.lock_of_payment(tx, dispute.payment_id)
+            current = next(one for one in disputes if one.dispute_id == dispute.dispute_id)
+            gone = await store.gone_before(tx, payment, current)
+            if gone.uncertain and await store.may_wait(tx, current, REFUNDS_WAIT_SECONDS):
+                raise Silent("a refund under way")
+            if current.state is State.FREEING:
+                current = domain.divided(current, payment, gone)
+                await store.save_division(tx, current)
+        return current
+
+    async def _free(self, dispute: Dispute, *, needed_minor: int) -> None:
+        assert dispute.owner_id is not None
         currency = dispute.money.currency
-        available_minor = await self.ledger.available(dispute.owner_id, currency, dispute.correlation_id)
-        missing_minor = dispute.owner_minor - available_minor
+        missing_minor = needed_minor - await self.ledger.available(dispute.owner_id, currency, dispute.correlation_id)
         if missing_minor > 0:
             await self.withdrawals.cancel_for(dispute.owner_id, currency, missing_minor, _REASON, "system", dispute.correlation_id)
 

@@ -16,6 +16,7 @@ from services.payments.domain.refund_steps import Told
 from services.payments.domain.refunds import State
 from services.payments.handlers import refund_saga
 from services.payments.store import audit
+from services.payments.store import disputes as dispute_store
 from services.payments.store import payments as payment_store
 from services.payments.store import refunds as store
 from shared.contracts.base import new_id, utc_now
@@ -68,7 +69,10 @@ class RefundFacts:
         if fact.money.amount_minor > domain.left_minor(payment) and payment.refunding_minor:
             raise NotYet("refunds under way stand in its place; the provider will decline them")
         given_back_minor = await store.fee_given_back_minor(tx, payment.payment_id)
-        refund = domain.made_elsewhere(payment, fact, new_id(), given_back_minor, correlation_id=correlation_id, now=utc_now())
+        disputed_minor = await dispute_store.borne_minor(tx, payment.payment_id)
+        refund = domain.made_elsewhere(
+            payment, fact, new_id(), given_back_minor, disputed_minor, correlation_id=correlation_id, now=utc_now()
+        )
         try:
             await store.insert(tx, refund, next_in_seconds=0)
         except store.ReferenceReused:

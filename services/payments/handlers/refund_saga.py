@@ -17,6 +17,7 @@ from services.payments.domain.refunds import Refund, State
 from services.payments.handlers import told
 from services.payments.ledger import NotPostedYet, Silent
 from services.payments.providers.base import RefundAccepted, RefundAnswer, RefundDeclined, RefundOrder, Refunds, Unknown
+from services.payments.store import disputes as dispute_store
 from services.payments.store import due
 from services.payments.store import payments as payment_store
 from services.payments.store import refunds as store
@@ -229,6 +230,8 @@ async def write(tx: Connection, before: Refund, after: Refund) -> None:
     refunding_minor, refunded_minor = steps.counted(before, after)
     if refunding_minor or refunded_minor:
         payment = await store.count(tx, after.payment_id, refunding_minor, refunded_minor)
+        if refunding_minor < 0:
+            await dispute_store.look_now(tx, after.payment_id)
         if refunded_minor:
             await outbox.append(tx, SCHEMA, [(told.outbox_key(payment), told.updated(payment, after.correlation_id))])
 

@@ -56,19 +56,60 @@ async def lock_of_payment(tx: Connection, payment_id: UUID) -> list[Dispute]:
     return [_dispute(row) for row in rows]
 
 
-async def gone_before(tx: Connection, payment: Payment) -> GoneBefore:
-    """What of a locked payment has gone back, with refunds and with disputes that are not won."""
+async def gone_before(tx: Connection, payment: Payment, dispute: Dispute | None = None) -> GoneBefore:
+    """What of a locked payment has gone back, with refunds and with disputes that are not won, but for `dispute`."""
     row = await tx.fetchrow(
         """
         select coalesce(sum(owner_minor + fee_minor), 0)::bigint as amount_minor, coalesce(sum(fee_minor), 0)::bigint as fee_minor
-        from payments.disputes where payment_id = $1 and state <> 'won'
+        from payments.disputes where payment_id = $1 and state <> 'won' and dispute_id is distinct from $2
         """,
         payment.payment_id,
+        None if dispute is None else dispute.dispute_id,
     )
     assert row is not None
     return GoneBefore(
         amount_minor=payment.refunding_minor + payment.refunded_minor + row["amount_minor"],
         fee_minor=await fee_given_back_minor(tx, payment.payment_id) + row["fee_minor"],
+        uncertain=payment.refunding_minor > 0,
+    )
+
+
+async def borne_minor(tx: Connection, payment_id: UUID) -> int:
+    """What the disputes of a locked payment that are not won take from its owner and the fee."""
+    borne = await tx.fetchval(
+        "select coalesce(sum(owner_minor + fee_minor), 0)::bigint from payments.disputes where payment_id = $1 and state <> 'won'",
+        payment_id,
+    )
+    assert isinstance(borne, int)
+    return borne
+
+
+async def save_division(tx: Connection, dispute: Dispute) -> None:
+    """Who bears a locked dispute whose money has not moved yet."""
+    await tx.execute(
+        "update payments.disputes set owner_minor = $2, fee_minor = $3, loss_minor = $4 where dispute_id = $1 and state = 'freeing'",
+        dispute.dispute_id,
+        dispute.owner_minor,
+        dispute.fee_minor,
+        dispute.loss_minor,
+    )
+
+
+async def may_wait(tx: Connection, dispute: Dispute, limit_seconds: float) -> bool:
+    """Was it told of less than so long ago?"""
+    young = await tx.fetchval(
+        "select created_at > clock_timestamp() - make_interval(secs => $2) from payments.disputes where dispute_id = $1",
+        dispute.dispute_id,
+        limit_seconds,
+    )
+    return bool(young)
+
+
+async def look_now(tx: Connection, payment_id: UUID) -> None:
+    """A refund of the locked payment has ended, for which a dispute may wait."""
+    await tx.execute(
+        "update payments.disputes set next_at = clock_timestamp() where payment_id = $1 and state = 'freeing' and next_at is not null",
+        payment_id,
     )
 
 
