@@ -82,7 +82,7 @@ def not_there_yet(parts: Parts, receipt: str | None, polled_id: str, *, caller: 
         return None
     if utc_now() < deadline + receipts.GRACE:
         return Response(rendering.accepted(**{name: polled_id}), media_type="application/json")
-    detail = "the request did not reach payments before its deadline; nothing was done"
+    detail = "there is no record of the request: it came too late, or was refused without one; nothing was done"
     refused = Refused(code="not_received", detail=detail, request_id=request_id)
     return Response(rendering.failed(polled_id, refused, name=name), media_type="application/json")
 

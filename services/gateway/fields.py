@@ -131,6 +131,12 @@ Time = Annotated[AwareDatetime, BeforeValidator(_rfc3339), AfterValidator(_utc),
 OpaqueId = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,100}$")]
 """An id that may be ours; what is not ours is not found."""
 
+ANY_TEXT: Final = r"^[^\x00]+$"
+"""Of a text in a query: PostgreSQL takes all but NUL, which a body's texts may not hold either (exact_json.py)."""
+ExternalIdFilter = Annotated[
+    str | None, Field(min_length=1, max_length=255, pattern=ANY_TEXT, description="Only this one.", examples=["top-up-17"])
+]
+
 MetadataField = Annotated[
     dict[Annotated[str, StringConstraints(min_length=1, max_length=40)], Annotated[str, StringConstraints(max_length=500)]],
     Field(max_length=20, description="Your own: at most 20 keys of 40 characters, values of 500.", examples=[{"campaign": "autumn"}]),

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from services.gateway.answers.history import HistoryItemAnswer, TimelineAnswer
 from services.gateway.documentation import bare_list, operation
 from services.gateway.edge import request_id_of
-from services.gateway.fields import Time
+from services.gateway.fields import ExternalIdFilter, Time
 from services.gateway.parts import GatewayParts, Parts, SignedIn
 from services.gateway.problems import Problem, malformed
 from services.gateway.rendering import history as rendering
@@ -49,9 +49,7 @@ class HistoryPaging(BaseModel):
     status: Annotated[ToldStatus | None, Field(description="Only those that are told so.", examples=["completed"])] = None
     since: Annotated[Time | None, Field(description="Made not before this time.")] = None
     until: Annotated[Time | None, Field(description="Made before this time.")] = None
-    external_id: Annotated[
-        str | None, Field(min_length=1, max_length=255, pattern=r"^[^\x00]+$", description="Only this one.", examples=["top-up-17"])
-    ] = None
+    external_id: ExternalIdFilter = None
     everyone: Annotated[bool, Field(alias="all", description="Everyone's; for admins.", examples=[False])] = False
 
 

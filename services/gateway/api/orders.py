@@ -22,7 +22,7 @@ from services.gateway.fields import ExternalIdField, Locale, MetadataField, Requ
 from services.gateway.guests import caller_of_order, guest_callers
 from services.gateway.idempotency import caller_of
 from services.gateway.order_fields import BirthDateField, EmailField, PhoneField, PointsField
-from services.gateway.parts import GatewayParts, GuestOrSignedIn, Parts, SignedIn
+from services.gateway.parts import AdminOnly, GatewayParts, GuestOrSignedIn, Parts
 from services.gateway.problems import Problem, RefusedByDecision, malformed
 from services.gateway.rendering import orders as rendering
 from services.gateway.requests import MARKED_PAID, ORDER, ORDER_CREATED
@@ -239,10 +239,8 @@ async def order(
         description="Admins only, audited; for providers that cannot be asked. The provider's own first word on it is then its match.",
     ),
 )
-async def mark_paid(request: Request, caller: SignedIn, parts: GatewayParts, order_id: OrderId) -> Response:
+async def mark_paid(request: Request, caller: AdminOnly, parts: GatewayParts, order_id: OrderId) -> Response:
     body = await read_json(request, MarkOrderPaidRequest, parts.settings.body_limit_bytes)
-    if not caller.identity.is_admin:
-        raise Problem("forbidden", "only an admin may say so")
     known = _known(order_id)
     issued = issue(
         request,

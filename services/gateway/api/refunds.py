@@ -16,7 +16,7 @@ from services.gateway.bodies import read_json
 from services.gateway.commands import issue, not_there_yet
 from services.gateway.documentation import operation
 from services.gateway.edge import request_id_of
-from services.gateway.fields import AmountMinor, ExternalIdField, MetadataField, RequestBody
+from services.gateway.fields import AmountMinor, ExternalIdField, ExternalIdFilter, MetadataField, RequestBody
 from services.gateway.idempotency import caller_of
 from services.gateway.parts import GatewayParts, SignedIn
 from services.gateway.problems import Problem, RefusedByDecision
@@ -67,7 +67,7 @@ class RefundRequest(RequestBody):
 
 class RefundsQuery(BaseModel):
     model_config = ConfigDict(frozen=True)
-    external_id: Annotated[str | None, Field(min_length=1, max_length=255, description="Only this one.", examples=["refund-17"])] = None
+    external_id: ExternalIdFilter = None
     limit: Annotated[int, Field(ge=1, le=100, description="Items a page.", examples=[20])] = 20
     cursor: Annotated[
         str | None, Field(min_length=1, max_length=2_000, pattern=r"^[\x21-\x7e]+$", description="The last page's next_cursor.")

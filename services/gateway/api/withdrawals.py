@@ -16,9 +16,9 @@ from services.gateway.bodies import read_json
 from services.gateway.commands import issue, not_there_yet
 from services.gateway.documentation import operation
 from services.gateway.edge import request_id_of
-from services.gateway.fields import CurrencyCode, DecimalText, ExternalIdField, MetadataField, RequestBody, Time
+from services.gateway.fields import CurrencyCode, DecimalText, ExternalIdField, ExternalIdFilter, MetadataField, RequestBody, Time
 from services.gateway.idempotency import caller_of
-from services.gateway.parts import GatewayParts, Parts, SignedIn
+from services.gateway.parts import AdminOnly, GatewayParts, Parts, SignedIn
 from services.gateway.problems import Problem, RefusedByDecision, malformed
 from services.gateway.rendering import withdrawals as rendering
 from shared.contracts.payment_commands import CommandReply, Refused
@@ -71,7 +71,7 @@ class WithdrawalsQuery(BaseModel):
         Field(description="Only these.", examples=["pending"]),
     ] = None
     currency: Annotated[CurrencyCode | None, Field(description="Only this currency.")] = None
-    external_id: Annotated[str | None, Field(min_length=1, max_length=255, description="Only this one.", examples=["payout-17"])] = None
+    external_id: ExternalIdFilter = None
     since: Annotated[Time | None, Field(description="Not before this time.")] = None
     until: Annotated[Time | None, Field(description="Before this time.")] = None
     limit: Annotated[int, Field(ge=1, le=100, description="Items a page.", examples=[20])] = 20
@@ -142,9 +142,7 @@ async def my_withdrawals(request: Request, caller: SignedIn, parts: GatewayParts
         description="For admins.",
     ),
 )
-async def all_withdrawals(request: Request, caller: SignedIn, parts: GatewayParts, query: Annotated[WithdrawalsQuery, Query()]) -> Response:
-    if not caller.identity.is_admin:
-        raise Problem("forbidden", "Only an admin may see everybody's withdrawals.")
+async def all_withdrawals(request: Request, _: AdminOnly, parts: GatewayParts, query: Annotated[WithdrawalsQuery, Query()]) -> Response:
     return await _listed(request, parts, query, user_id=None, for_admin=True)
 
 
