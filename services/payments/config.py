@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final
+from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 from pydantic_settings import NoDecode
@@ -65,6 +66,15 @@ class PaymentsSettings(DatabaseSettings):
         if self.production:
             for key in self.data_keys:
                 refuse_weak("DATA_KEYS", key)
+        return self
+
+    @model_validator(mode="after")
+    def _payment_links(self) -> PaymentsSettings:
+        parts = urlsplit(self.base_url)
+        schemes = ("https",) if self.production else ("http", "https")
+        if parts.scheme not in schemes or not parts.hostname:
+            when = " in production" if self.production else ""
+            raise ValueError(f"PUBLIC_URL must begin with {' or '.join(f'{scheme}://' for scheme in schemes)}{when}")
         return self
 
     @model_validator(mode="after")

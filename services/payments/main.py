@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 from uuid import UUID
 
+import asyncpg
 import structlog
 
 from services.payments import consumers
@@ -77,6 +78,7 @@ from shared.contracts.payment_events import ProviderEventReceived
 from shared.contracts.topology import PAYMENTS_COMMANDS, PAYMENTS_QUERIES, route_of
 from shared.delivery.broker import BrokerLink
 from shared.delivery.declare import declare_topology
+from shared.delivery.errors import BrokerUnavailable
 from shared.delivery.publisher import EnvelopePublisher, Publisher
 from shared.delivery.relay import Relay
 from shared.delivery.requests import Requests
@@ -104,9 +106,12 @@ async def payments(settings: PaymentsSettings) -> AsyncIterator[None]:
     listener = listen(settings.bind_host, settings.payments_port, "PAYMENTS_PORT")
     name = f"payments {socket.gethostname()}:{os.getpid()}"
     async with AsyncExitStack() as stack:
-        pool = await postgres.create_pool(settings.database_url, size=settings.database_pool_size, application_name="purser payments")
-        stack.push_async_callback(postgres.close_pool, pool)
-        await migrations.require_current(pool, SCHEMA, MIGRATIONS)
+        try:
+            pool = await postgres.create_pool(settings.database_url, size=settings.database_pool_size, application_name="purser payments")
+            stack.push_async_callback(postgres.close_pool, pool)
+            await migrations.require_current(pool, SCHEMA, MIGRATIONS)
+        except (migrations.MigrationError, OSError, TimeoutError, asyncpg.PostgresError) as error:
+            raise SystemExit(f"cannot start: DATABASE_URL: {error or 'the database does not answer'}") from error
         if not settings.production:
             async with postgres.transaction(pool) as tx:
                 await session_store.insert_missing(tx, DEMO)
@@ -234,7 +239,7 @@ def main() -> None:
     configure_logging("payments", settings.log_level)
     try:
         run(lambda: payments(settings))
-    except ProductsError as error:
+    except (ProductsError, BrokerUnavailable) as error:
         raise SystemExit(f"cannot start: {error}") from error
 
 

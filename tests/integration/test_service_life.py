@@ -1,4 +1,4 @@
-"""A service that waits for a broker which is not there can be stopped at once."""
+"""A service whose servers are not there: waiting for its broker it can be stopped at once; without its database it says so and ends."""
 
 from __future__ import annotations
 
@@ -42,3 +42,34 @@ async def test_sigterm_while_it_waits_for_the_broker_ends_it(service: str) -> No
         if process.returncode is None:
             process.kill()
             await process.wait()
+
+
+@pytest.mark.parametrize("service", ["payments", "wallet"])
+async def test_without_its_database_a_service_ends_with_one_line_that_names_the_setting(service: str) -> None:
+    settings = {
+        "AMQP_URL": f"amqp://nobody:nothing@127.0.0.1:{free_port()}/",
+        "DATABASE_URL": f"postgresql://nobody:nothing@127.0.0.1:{free_port()}/none",
+        "SECRET_KEY": SECRET_KEY,
+        "DATA_KEYS": SECRET_KEY,
+        "PAYMENTS_PORT": str(free_port()),
+        "WALLET_PORT": str(free_port()),
+    }
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", f"services.{service}.main"),
+        cwd=PROJECT,
+        env={"PATH": os.environ["PATH"], **settings},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    try:
+        async with asyncio.timeout(30):
+            told, _ = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+    assert process.returncode == 1
+    (line,) = told.decode().splitlines()
+    assert line.startswith("cannot start: DATABASE_URL: ")
+    assert "nothing" not in line

@@ -1,4 +1,4 @@
-"""PAYOUT_METHOD and WITHDRAWAL_AUTO_APPROVE: what they may be, and what production refuses."""
+"""PAYOUT_METHOD, WITHDRAWAL_AUTO_APPROVE and PUBLIC_URL of payments: what they may be, and what production refuses."""
 
 from __future__ import annotations
 
@@ -60,3 +60,15 @@ def test_limits_of_what_nobody_approves_are_minor_units_a_currency(monkeypatch: 
 def test_a_limit_that_is_none_stops_the_start(value: str) -> None:
     with pytest.raises(ValidationError, match="withdrawal_auto_approve"):
         PaymentsSettings(**GOOD, withdrawal_auto_approve=value)
+
+
+@pytest.mark.parametrize("public_url", ["", "http://pay.example.org", "https://", "pay.example.org"])
+def test_in_production_payment_links_lead_to_https_or_payments_does_not_start(public_url: str) -> None:
+    with pytest.raises(ValidationError, match="PUBLIC_URL must begin with https:// in production"):
+        PaymentsSettings(**{**PRODUCTION, "public_url": public_url})
+
+
+def test_elsewhere_payment_links_lead_to_the_gateways_own_port_unless_they_are_told_where() -> None:
+    assert PaymentsSettings(**GOOD, gateway_port=8123).base_url == "http://localhost:8123"
+    with pytest.raises(ValidationError, match="PUBLIC_URL must begin with http:// or https://"):
+        PaymentsSettings(**GOOD, public_url="javascript:alert(1)")
