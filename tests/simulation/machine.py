@@ -66,7 +66,9 @@ class Simulation(Steps):
         body = {"amount": price, "currency": self.currency, "session_id": self.name, "mentor_id": self.mentor, "method": method}
         payment = Payment(price, platform_fee(price, FEE_BPS), user, self.mentor, from_balance=from_balance)
         if not from_balance:
-            self.created(self.make(user, "/payments/create-intent", body), payment)
+            told = self.make(user, "/payments/create-intent", body)
+            # Its session_id is the coaching session's; at the stand-in it goes by its own id.
+            self.created(told | {"session_id": told["payment_id"]}, payment)
             return
         answer = self.ask(user, "/payments/create-intent", body, key=True)
         payment_id = answer.json().get("payment_id", "")

@@ -120,7 +120,7 @@ class Steps(RuleBasedStateMachine):
         return told
 
     def created(self, told: dict[str, Any], payment: Payment) -> None:
-        self.sessions[told["payment_id"]] = told.get("session_id", told["payment_id"])
+        self.sessions[told["payment_id"]] = told["session_id"]
         self.possible = [book.created(told["payment_id"], payment) for book in self.possible]
         self.compare([("payment", told["payment_id"])])
 
