@@ -1,4 +1,4 @@
-"""Verifies the book over the running stack: invariants A, B, C, E, F and G, each broken one with the rows that break it.
+"""Verifies the book over the running stack: invariants A to G, each broken one with the rows that break it.
 
 Exit status: 0 all hold, 1 some are broken, 2 they cannot be asked.
 """

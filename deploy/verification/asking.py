@@ -11,6 +11,7 @@ from typing import Any, Final
 import asyncpg
 
 from deploy.verification.book import BOOK
+from deploy.verification.counted import COUNTED
 from deploy.verification.credits import CREDITS
 from deploy.verification.dead_letters import CLAIM, find_dead_letters
 from deploy.verification.explained import EXPLAINED
@@ -18,7 +19,7 @@ from deploy.verification.invariants import Finding, Invariant
 from deploy.verification.outgoing import OUTGOING
 from deploy.verification.pushes import PUSHES
 
-INVARIANTS: Final = (*BOOK, *CREDITS, *OUTGOING, *EXPLAINED, *PUSHES)
+INVARIANTS: Final = (*BOOK, *CREDITS, *OUTGOING, *COUNTED, *EXPLAINED, *PUSHES)
 
 _ROWS: Final = 20
 _AGAIN_SECONDS: Final = 0.25

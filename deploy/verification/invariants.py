@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Letter = Literal["A", "B", "C", "E", "F", "G"]
+Letter = Literal["A", "B", "C", "D", "E", "F", "G"]
 """As in the architecture's table of invariants."""
 
 

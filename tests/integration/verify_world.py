@@ -82,9 +82,15 @@ async def pay_for_others(world: WalletWorld) -> UUID:
         world, payment_id=event.payment_id, amount_minor=1000, fee_minor=33, credit_reference=event.credit_reference, **session
     )
     order = completed(user_id=None, kind="order", amount_minor=700, credit_reference="mock:order")
+    order_id = new_id()
     await insert_payment(
-        world, payment_id=order.payment_id, user_id=None, kind="order", order_id=new_id(), amount_minor=700, credit_reference="mock:order"
+        world, payment_id=order.payment_id, user_id=None, kind="order", order_id=order_id, amount_minor=700, credit_reference="mock:order"
     )
+    await insert(
+        world, "orders", order_id=order_id, product="chakras", caller="guest:1", contact=b"sealed", points=b"sealed", locale="en",
+        title="A reading", amount_minor=700, currency="rsd", fulfilment="none", paid_payment_id=order.payment_id,
+        correlation_id="request-1",
+    )  # fmt: skip
     assert await Credits(world.pool, lambda _: None).handle([event, order]) == []
 
     payment_id = new_id()
@@ -119,10 +125,12 @@ async def refund(world: WalletWorld, payment_id: UUID) -> None:
     await command(world, a_move(*back, reference=f"refund:{returned}:reversal", kind="refund", payment_id=payment_id))
 
     pending = new_id()
-    state = {"state": "pending", "next_at": utc_now()}
+    state = {"state": "pending", "next_at": utc_now(), "sent_at": utc_now()}
     amounts = {"amount_minor": 50, "fee_minor": 0, "wanted_minor": 50, "held_minor": 50, "loss_minor": 0}
     await insert(world, "refunds", refund_id=pending, correlation_id="request-1", **about, **state, **amounts)
     await command(world, a_reserve(50, reference=f"refund:{pending}", **of_hold))
+    async with world.admin() as admin:
+        await admin.execute("update payments.payments set refunded_minor = 100, refunding_minor = 50 where payment_id = $1", payment_id)
 
 
 async def withdraw(world: WalletWorld) -> None:
