@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from html import unescape
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -201,3 +202,22 @@ async def test_a_top_up_on_the_page_is_its_owners(browser: httpx.AsyncClient, st
     assert "The money is on your balance." in result.text
     lied = await browser.get(f"/en/balance/deposit?error=payment_failed&session_id={made['session_id']}")
     assert "The money is on your balance." in lied.text, "what is stored is shown, not what the query says"
+
+
+async def test_an_orders_payments_are_listed_under_the_orders_external_id(student: Person) -> None:
+    mine = f"order-{uuid4()}"
+    made = await student.post("/orders", {**FORM, "external_id": mine})
+    order_id = made.json()["order_id"]
+    declined = await student.complete(made.json()["session_id"], outcome="failure")
+    second = await student.post(f"/orders/{order_id}/payments", {})
+    other = await student.post("/orders", {**FORM, "external_id": mine})
+    listed = await student.get("/payments/history", external_id=mine)
+    payment = await student.get(f"/payments/{second.json()['payment_id']}")
+
+    assert (made.status_code, declined.json()["status"], second.status_code) == (201, "failed", 201), second.text
+    assert (other.status_code, other.json()["code"]) == (409, "external_id_reused"), "it is the order's"
+    assert [(one["id"], one["status"]) for one in listed.json()] == [
+        (second.json()["payment_id"], "pending"),
+        (made.json()["payment_id"], "failed"),
+    ]
+    assert (payment.json()["external_id"], payment.json()["kind"]) == (mine, "order")

@@ -84,6 +84,7 @@ async def test_an_intent_confirmed_credits_the_mentor(people: dict[str, Person])
         view = (await reader.get(f"/payments/{made['payment_id']}")).json()
         assert (view["status"], view["mentor_id"], view["student_id"], view["session_id"]) == ("completed", "2", "1", "1")
         assert (view["external_id"], view["description"], view["kind"]) == ("lesson-1", "Lesson", "payment")
+        assert view["payment_url"] == (None if reader is mentor else made["payment_url"]), "where to pay is for whoever pays"
     assert code_of(await people["other"].get(f"/payments/{made['payment_id']}")) == (404, "payment_not_found")
 
 

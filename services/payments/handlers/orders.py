@@ -194,6 +194,7 @@ class Orders:
             caller=order.caller,
             order_id=order.order_id,
             description=order.title,
+            external_id=order.external_id,
             metadata=order.metadata,
             **begins,
         )

@@ -33,14 +33,16 @@ class Views:
                 return found
 
         found = await self.waiters.until(payment_id, ask, _settled, query.wait_seconds)
-        return refusals.payment_not_found(query.correlation_id) if found is None else _view(found)
+        return refusals.payment_not_found(query.correlation_id) if found is None else _view(found, query)
 
 
 def _settled(payment: Payment | None) -> bool:
     return payment is None or payment.told_at(utc_now()) != Status.PENDING
 
 
-def _view(payment: Payment) -> PaymentView:
+def _view(payment: Payment, query: GetPayment) -> PaymentView:
+    # Where to pay is for whoever pays: the mentor sees the payment, but not that.
+    pays = query.viewer_is_admin or query.viewer_user_id == payment.user_id or payment.order_id is not None
     return PaymentView(
         payment_id=payment.payment_id,
         session_id=payment.session_id,
@@ -54,7 +56,7 @@ def _view(payment: Payment) -> PaymentView:
         amount_minor=payment.money.amount_minor,
         currency=payment.money.currency,
         credit_reference=payment.credit_reference,
-        payment_url=payment.payment_url,
+        payment_url=payment.payment_url if pays else None,
         description=payment.description,
         refunded_amount_minor=payment.refunded_minor,
         dispute_status=payment.dispute_status,

@@ -32,7 +32,8 @@ class ExternalIdReused(Exception):
 
 async def insert_payment(tx: Connection, payment: Payment, *, reconcile_after_seconds: float) -> bool:
     """Writes a new payment; False when its id is there already (the command was delivered again). ExternalIdReused: nothing is written."""
-    holds = payment.external_id is not None and payment.refusal is None
+    # An order's payments have the order's, which holds it for all of them.
+    holds = payment.external_id is not None and payment.refusal is None and payment.order_id is None
     if holds:
         await _free_external_id(tx, payment)
     try:
