@@ -1,5 +1,5 @@
-"""Invariants B, C and D as payments counts: beside a payment what its refunds and its order say; holds have ended as their sagas did; nothing
-under way is forgotten."""
+"""Invariants B, C and D as payments counts: beside a payment what its refunds and its order say; holds have ended as their sagas did;
+nothing under way is forgotten."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from shared import postgres
 from shared.contracts.orders import EndMockSession, GetMockSession, MockSessionEnded, MockSessionView, OrderCreated, OrderMarkedPaid
 from shared.contracts.payment_commands import MockSessionDecided, Refused
 from shared.contracts.queries import GetPayment, PaymentView
-from tests.integration.orders_world import OrdersWorld, envelope, orders_world, paid
+from tests.integration.orders_world import PRICE, OrdersWorld, envelope, orders_world, paid
 from tests.integration.payments_world import complete_command, received
 
 
@@ -236,6 +236,19 @@ async def test_a_reference_marks_one_order(fresh_database_url: str) -> None:
         assert refused.code == "reference_in_use"
         assert await world.status(two.order_id) == "pending"
         assert len(await world.payments.rows("select audit_id from payments.audit")) == 1
+
+
+async def test_money_whose_reference_was_given_to_another_order_by_mistake_is_kept_apart(fresh_database_url: str) -> None:
+    async with orders_world(fresh_database_url) as world:
+        one, two, three, four = [await world.order() for _ in range(4)]
+        await world.mark(one.order_id, "ch_of_two")
+
+        await world.tell(paid(two.session_id, "ch_of_two"), paid(three.session_id, "ch_3"), paid(four.session_id, "ch_3"))
+
+        assert [await world.status(order.order_id) for order in (one, two, three, four)] == ["paid", "pending", "paid", "pending"]
+        items = await world.payments.rows("select session_id, amount_minor, reason from payments.suspense_items order by charge_reference")
+        kept = {"amount_minor": PRICE.amount_minor, "reason": "reference_in_use"}
+        assert items == [{"session_id": four.session_id, **kept}, {"session_id": two.session_id, **kept}]
 
 
 async def test_an_ended_sessions_provider_says_so(fresh_database_url: str) -> None:

@@ -91,7 +91,8 @@ class Settlement:
         noted: list[tuple[_Read, str]] = []
         batch = _Batch()
         async with transaction(self.pool) as tx:
-            locked = await Locked.of(tx, [r.session_id for r in reads if r.session_id is not None])
+            proofs = [read.event.fact for read in reads if isinstance(read.event.fact, Paid)]
+            locked = await Locked.of(tx, [r.session_id for r in reads if r.session_id is not None], proofs)
             payments = locked.payments
             new = await event_store.insert_events(tx, self.seal, [_stored(read, payments) for read in reads])
             for read in reads:
@@ -140,7 +141,7 @@ class Settlement:
         if payment.session_id is None:
             return
         async with transaction(self.pool) as tx:
-            locked = await Locked.of(tx, [payment.session_id])
+            locked = await Locked.of(tx, [payment.session_id], [told] if isinstance(told, Paid) else [])
             current = locked.payments[payment.session_id]
             decision = decide(locked, current)
             kept = _kept(told, decision, current, current.provider, current.correlation_id)

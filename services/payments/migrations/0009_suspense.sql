@@ -13,7 +13,8 @@ create table payments.suspense_items (
     amount_minor        bigint not null check (amount_minor between 1 and 1000000000000000),
     currency            text not null check (currency ~ '^[a-z]{3}$'),
     reason              text not null check (reason in (
-        'currency_mismatch', 'less_than_asked', 'more_than_asked', 'unknown_reference', 'refused_payment', 'second_payment', 'refund_failed'
+        'currency_mismatch', 'less_than_asked', 'more_than_asked', 'unknown_reference', 'refused_payment', 'second_payment', 'refund_failed',
+        'reference_in_use'
     )),
     -- As it is told: a decision is told when its money has moved.
     status              text not null default 'open' check (status in ('open', 'assigned', 'refunded', 'written_off')),
