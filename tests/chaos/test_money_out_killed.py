@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import Any
 from uuid import uuid4
 
+from deploy.local.errors import LocalError
 from deploy.local.postgres import PostgresServer
 from deploy.local.rabbitmq import RabbitmqServer
+from deploy.local.services import SERVICES
 from deploy.local.stack import Stack
 from tests.chaos.test_killed_in_turn import GIVE_UP_SECONDS, Tally, persist
 from tests.flow.people import Person, logged_in
@@ -82,7 +84,19 @@ async def kill_in_turn(stack: Stack, work: Work, total: int) -> None:
             await servers[victim].kill()
         else:
             await stack.kill(victim)
-        await stack.wait_ready(timeout_seconds=90)
+        await all_back(stack)
+
+
+async def all_back(stack: Stack) -> None:
+    """Whoever was just starting when a server fell ends, and is started once more."""
+    async with asyncio.timeout(90):
+        for service in SERVICES:
+            while True:
+                with suppress(LocalError):
+                    if stack.service(service).child.running:
+                        await stack.wait_ready(service)
+                        break
+                await asyncio.sleep(0.05)
 
 
 async def status_of(person: Person, path: str) -> str:
