@@ -8,6 +8,7 @@ from datetime import timedelta
 from uuid import UUID
 
 import orjson
+import pytest
 
 from services.payments.providers.mock import sign
 from shared.contracts.base import new_id, utc_now
@@ -216,3 +217,24 @@ async def test_one_batch_of_many_payments_of_many_users(fresh_database_url: str)
 
         told = await outbox_of(world)
         assert sorted(message.payment_id for message in told) == sorted(c.payment_id for c in created)
+
+
+@pytest.mark.parametrize("named_by", ["payment_id", "session_id"])
+async def test_who_waits_for_a_payment_is_woken_by_its_settling(
+    fresh_database_url: str, monkeypatch: pytest.MonkeyPatch, named_by: str
+) -> None:
+    """Whichever of its two names the payment was asked for by; looking again now and then is only the net beneath."""
+    monkeypatch.setattr("shared.waiting._RECHECK_SECONDS", 60.0)
+    async with payments_world(fresh_database_url) as world:
+        made = await world.deposit()
+        query = GetPayment(payment_id=str(getattr(made, named_by)), viewer_user_id="1", wait_seconds=20, correlation_id="request-4")
+        waiting = asyncio.create_task(world.views.payment(query))
+        proof = await world.decide(made.session_id)
+        while not world.views.waiters._events:
+            await asyncio.sleep(0)
+        await world.settlement.handle([proof])
+
+        async with asyncio.timeout(10):
+            view = await waiting
+        assert isinstance(view, PaymentView)
+        assert view.status == "completed"

@@ -174,7 +174,8 @@ class Settlement:
         """To be called once what `write` wrote is committed."""
         if moved:
             self.relay.wake()
-            self.waiters.wake(payment.payment_id for payment in moved)
+            # Whoever waits has named the payment by its own id or by its session's.
+            self.waiters.wake(name for payment in moved for name in (payment.payment_id, payment.session_id) if name is not None)
         if _orders_of(moved):
             self.on_followed()
 
