@@ -30,8 +30,8 @@ class Declined:
 
 @dataclass(frozen=True, slots=True)
 class RefundTold:
-    """A refund of the charge of `session_id` as the provider has it. `refund_id` is the one that we sent along; none: made at its
-    own site."""
+    """A refund of a charge of `session_id` as the provider has it. `refund_id` is the one that we sent along; none: made at its own site.
+    `charge_reference`: which charge, where the provider tells."""
 
     session_id: UUID
     refund_id: UUID | None
@@ -40,6 +40,7 @@ class RefundTold:
     outcome: Literal["pending", "succeeded", "failed"]
     happened_at: datetime
     reason: str = ""
+    charge_reference: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -165,14 +165,14 @@ def made_elsewhere(
     told: RefundTold,
     refund_id: UUID,
     fee_given_back_minor: int,
-    disputed_minor: int,
     *,
+    takeable_minor: int,
     correlation_id: str,
     now: datetime,
 ) -> Refund:
     """A refund that the provider made without being asked by us: as much of it as is left, the rest is the platform's loss.
-    `disputed_minor`: what disputes have taken of the payment from its owner and the fee; nobody gives it twice."""
-    amount_minor = max(0, min(told.money.amount_minor, left_minor(payment) - disputed_minor))
+    `takeable_minor`: what of that may be taken from those who have it."""
+    amount_minor = max(0, min(told.money.amount_minor, left_minor(payment), takeable_minor))
     return _first_step(
         Refund(
             refund_id=refund_id,

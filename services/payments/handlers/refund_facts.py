@@ -19,6 +19,7 @@ from services.payments.store import audit
 from services.payments.store import disputes as dispute_store
 from services.payments.store import payments as payment_store
 from services.payments.store import refunds as store
+from services.payments.store import suspense as suspense_store
 from shared.contracts.base import new_id, utc_now
 from shared.delivery.errors import NotYet
 from shared.postgres import Connection
@@ -69,9 +70,13 @@ class RefundFacts:
         if fact.money.amount_minor > domain.left_minor(payment) and payment.refunding_minor:
             raise NotYet("refunds under way stand in its place; the provider will decline them")
         given_back_minor = await store.fee_given_back_minor(tx, payment.payment_id)
-        disputed_minor = await dispute_store.borne_minor(tx, payment.payment_id)
+        # What disputes have taken nobody gives twice; and what another charge brought is not the payment's owner's.
+        takeable_minor = domain.left_minor(payment) - await dispute_store.borne_minor(tx, payment.payment_id)
+        if await suspense_store.lock_other_charge(tx, payment, fact.charge_reference) is not None:
+            takeable_minor = 0
+        now = utc_now()
         refund = domain.made_elsewhere(
-            payment, fact, new_id(), given_back_minor, disputed_minor, correlation_id=correlation_id, now=utc_now()
+            payment, fact, new_id(), given_back_minor, takeable_minor=takeable_minor, correlation_id=correlation_id, now=now
         )
         try:
             await store.insert(tx, refund, next_in_seconds=0)

@@ -18,10 +18,10 @@ from services.payments.handlers.kept_apart import alert
 from services.payments.handlers.settlement import Follow
 from services.payments.ledger import Silent
 from services.payments.providers.base import RefundAccepted, RefundDeclined, RefundOrder, Refunds, Unknown
-from services.payments.store import due
+from services.payments.store import audit, due
 from services.payments.store import payments as payment_store
 from services.payments.store import suspense as store
-from shared.contracts.base import utc_now
+from shared.contracts.base import new_id, utc_now
 from shared.contracts.payment_commands import Refused
 from shared.contracts.wallet_commands import FundsMoved, MoveFunds
 from shared.delivery.errors import NotYet
@@ -144,10 +144,21 @@ class SuspenseSaga:
         if isinstance(answer, Refused):
             raise Contradicted(f"{command.reference}: {answer.code}")
 
-    async def follow(self, tx: Connection, told: RefundTold, correlation_id: str) -> str | None:
-        """What a provider tells later of an item's refund, written down; None: it is no item's."""
-        if told.refund_id is None or (item := await store.lock_refunded_by(tx, told.refund_id)) is None:
+    async def follow(self, tx: Connection, told: RefundTold, payment: Payment | None, correlation_id: str) -> str | None:
+        """What a provider tells later of an item's refund, written down; None: it is no item's. `payment`: of the session that it names."""
+        item = None if payment is None else await store.lock_other_charge(tx, payment, told.charge_reference)
+        if told.refund_id is not None:
+            item = await store.lock_refunded_by(tx, told.refund_id)
+        if item is None:
             return None
+        if item.decided is None and told.refund_id is None and told.outcome == "succeeded" and told.money == item.money:
+            return await self._refunded_elsewhere(tx, item, told, correlation_id)
+        if told.refund_id is None and item.refund_reference != told.provider_reference:
+            return None
+        return await self._refund_told(tx, item, told)
+
+    async def _refund_told(self, tx: Connection, item: Item, told: RefundTold) -> str:
+        assert item.decided is not None
         if told.outcome == "failed" and item.status == "open":
             if item.refund_state == "settled":
                 raise NotYet("its settling is under way")
@@ -159,9 +170,30 @@ class SuspenseSaga:
             return "applied" if opened else "unchanged"
         if item.status != "open" or told.outcome == "pending":
             return "unchanged"
-        noted = await store.note_refund(tx, told.refund_id, "settled", told.provider_reference)
+        noted = await store.note_refund(tx, item.decided.decision_id, "settled", told.provider_reference)
         await store.look_now(tx, item.item_id)
         return "applied" if noted else "unchanged"
+
+    async def _refunded_elsewhere(self, tx: Connection, item: Item, told: RefundTold, correlation_id: str) -> str:
+        """Somebody sent it back at the provider's own site: nothing is left to decide."""
+        reason = told.reason[:500] or "made at the provider's own site"
+        decided = Decided("refund", new_id(), domain.BY_RULE, utc_now(), reason=reason)
+        await store.decide(tx, item.item_id, decided, next_in_seconds=0)
+        await store.note_refund(tx, decided.decision_id, "settled", told.provider_reference)
+        await audit.write_down(
+            tx,
+            actor=decided.by,
+            action="suspense.refund",
+            resource=item.reference,
+            request_id=correlation_id,
+            provider=item.provider,
+            charge_reference=item.charge_reference,
+            amount_minor=item.money.amount_minor,
+            currency=item.money.currency,
+            reference=told.provider_reference,
+            reason=reason,
+        )
+        return "applied"
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,5 +205,5 @@ class RefundsToldOf:
 
     async def follow(self, tx: Connection, fact: Fact, payment: Payment | None, correlation_id: str) -> str:
         assert isinstance(fact, RefundTold)
-        outcome = await self.suspense.follow(tx, fact, correlation_id)
+        outcome = await self.suspense.follow(tx, fact, payment, correlation_id)
         return await self.otherwise(tx, fact, payment, correlation_id) if outcome is None else outcome

@@ -58,6 +58,7 @@ class _RefundData(BaseModel):
 
     session_id: UUID
     refund: str
+    charge: str | None = None
     refund_id: UUID | None = None
     status: Literal["pending", "succeeded", "failed"]
     amount_minor: int
@@ -201,7 +202,7 @@ def _of_session(event: _Event, data: _SessionData) -> Fact:
 
 def _of_refund(event: _Event, data: _RefundData) -> Fact:
     money = Money(data.amount_minor, data.currency)
-    return RefundTold(data.session_id, data.refund_id, data.refund, money, data.status, event.created, data.reason)
+    return RefundTold(data.session_id, data.refund_id, data.refund, money, data.status, event.created, data.reason, data.charge)
 
 
 def _of_dispute(event: _Event, data: _DisputeData) -> Fact:

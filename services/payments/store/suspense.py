@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final, cast
 from uuid import UUID
 
+from services.payments.domain.payments import Payment
 from services.payments.domain.suspense import STATUS_OF, Decided, Item, ItemStatus, RefundState
 from services.payments.store import cursors
 from services.payments.store.cursors import Position
@@ -69,6 +70,18 @@ async def lock_refunded_by(tx: Connection, decision_id: UUID) -> Item | None:
     row = await tx.fetchrow(
         f"select {_COLUMNS} from payments.suspense_items where decision_id = $1 and decision = 'refund' for update",  # noqa: S608
         decision_id,
+    )
+    return None if row is None else _item(row)
+
+
+async def lock_other_charge(tx: Connection, payment: Payment, charge_reference: str | None) -> Item | None:
+    """The item that is, or was, this whole charge, locked until the transaction's end; none when it is the one that paid `payment`."""
+    if charge_reference is None or charge_reference == payment.charge_reference:
+        return None
+    row = await tx.fetchrow(
+        f"select {_COLUMNS} from payments.suspense_items where provider = $1 and charge_reference = $2 and part = 'all' for update",  # noqa: S608
+        payment.provider,
+        charge_reference,
     )
     return None if row is None else _item(row)
 
