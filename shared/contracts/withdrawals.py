@@ -54,13 +54,13 @@ class DecideWithdrawal(Command):
     reason: Reason | None = Field(default=None, description="for reject, failed and resolve")
 
 
-class MaskedDestination(BaseModel):
-    """Enough of the destination for its owner to recognise it."""
+class ShownDestination(BaseModel):
+    """Masked: enough of the destination for its owner to recognise it. In full only to an admin who looks at one that is paid by hand."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
     type: str
-    account: str
-    name: str
+    account: str = Field(repr=False)
+    name: str = Field(repr=False)
 
 
 class DecidedBy(BaseModel):
@@ -81,7 +81,7 @@ class WithdrawalView(Reply):
     amount_minor: int
     currency: Currency
     method: str = Field(description="how it is paid out")
-    destination: MaskedDestination
+    destination: ShownDestination
     reference: str | None = Field(default=None, description="the payout's own, once it is known")
     reason: str | None = Field(default=None, description="why it was rejected or failed")
     external_id: str | None = None

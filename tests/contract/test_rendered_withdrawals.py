@@ -15,7 +15,7 @@ from services.gateway.answers import withdrawals as answers
 from services.gateway.problems import CODES
 from services.gateway.rendering import withdrawals as rendering
 from shared.contracts.payment_commands import Refused
-from shared.contracts.withdrawals import DecidedBy, MaskedDestination, WithdrawalPage, WithdrawalView
+from shared.contracts.withdrawals import DecidedBy, ShownDestination, WithdrawalPage, WithdrawalView
 
 ID = UUID("0199d3a2-8f10-7c3e-9a51-6f6d2f0c1b7e")
 NOON = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
@@ -27,7 +27,7 @@ VIEW = WithdrawalView(
     amount_minor=5_001,
     currency="kwd",
     method="mock",
-    destination=MaskedDestination(type="bank_account", account="****8995", name="J***"),
+    destination=ShownDestination(type="bank_account", account="****8995", name="J***"),
     reference="po_1",
     external_id="rent-1",
     metadata={"month": "june"},

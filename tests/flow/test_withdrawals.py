@@ -238,7 +238,12 @@ async def test_under_the_limit_nobody_approves_and_an_operator_pays_by_hand(make
         small, over = await withdraw(student, 50, "rsd"), await withdraw(student, 1, "rsd")
         assert (small["status"], over["status"]) == ("approved", "pending")
         await until(student, small, "sending")
+        shown = {reader: (await reader.get(f"/withdrawals/{small['withdrawal_id']}")).json()["destination"] for reader in (student, admin)}
+        assert shown[admin] == wanted(50, "rsd")["destination"], "whoever pays by hand has to know where to"
+        assert shown[student] == small["destination"] != shown[admin]
+        listed = (await admin.get("/withdrawals", status="sending")).json()["items"]
         marked = await decide(admin, small, "mark-paid", reference="B-1")
+        assert [one["destination"] for one in (*listed, marked.json())] == [small["destination"]] * 2
         assert outcome(marked) == (200, "paid")
         assert (marked.json()["decided_by"], marked.json()["reference"]) == ("auto", "B-1")
         assert (await student.balance())["held_minor"] == 100

@@ -13,7 +13,7 @@ _TIME = "2026-01-31T12:00:00Z"
 
 
 class DestinationAnswer(Answer):
-    """Masked: enough for its owner to recognise it."""
+    """Masked: enough for its owner to recognise it. In full to an admin who looks at one withdrawal that is paid by hand."""
 
     type: Annotated[str, Field(examples=["bank_account"])]
     account: Annotated[str, Field(description="Its last characters.", examples=["****8995"])]

@@ -14,7 +14,7 @@ import structlog
 from services.payments.domain import refusals
 from services.payments.domain import withdrawal_decisions as decisions
 from services.payments.domain.withdrawal_decisions import Actor, Against, Known, Moved, NotHeldYet, Verdict
-from services.payments.domain.withdrawals import Status, Step, Withdrawal, masked_account, masked_name, refused
+from services.payments.domain.withdrawals import MANUAL, Status, Step, Withdrawal, masked_account, masked_name, refused
 from services.payments.handlers.once import Once, check_deadline
 from services.payments.handlers.withdrawal_saga import STEP_SECONDS, WithdrawalSaga
 from services.payments.store import audit
@@ -23,12 +23,13 @@ from services.payments.store.cursors import MalformedCursor
 from shared.contracts.base import utc_now
 from shared.contracts.payment_commands import CommandReply, InProgress, Refused
 from shared.contracts.withdrawals import (
+    BankAccount,
     CreateWithdrawal,
     DecidedBy,
     DecideWithdrawal,
     GetWithdrawal,
     ListWithdrawals,
-    MaskedDestination,
+    ShownDestination,
     WithdrawalPage,
     WithdrawalView,
 )
@@ -140,7 +141,12 @@ class Withdrawals:
             return _not_found(query.correlation_id)
         async with connection(self.saga.pool) as db:
             found = await store.find_visible(db, withdrawal_id, query.viewer_user_id, is_admin=query.viewer_is_admin)
-        return _not_found(query.correlation_id) if found is None else _view(found, for_admin=query.viewer_is_admin)
+        if found is None:
+            return _not_found(query.correlation_id)
+        view = _view(found, for_admin=query.viewer_is_admin)
+        if query.viewer_is_admin and found.payout_method == MANUAL:
+            return view.model_copy(update={"destination": self._in_full(found)})
+        return view
 
     async def page(self, query: ListWithdrawals) -> WithdrawalPage | Refused:
         wanted = store.Filter(query.user_id, query.status, query.currency, query.external_id, query.since, query.until)
@@ -150,6 +156,11 @@ class Withdrawals:
         except MalformedCursor:
             return Refused(code="invalid_cursor", detail="The cursor is not one of ours.", request_id=query.correlation_id)
         return WithdrawalPage(items=tuple(_view(one, for_admin=query.for_admin) for one in found), next_cursor=next_cursor)
+
+    def _in_full(self, withdrawal: Withdrawal) -> ShownDestination:
+        """Whoever pays it out by hand has to know where to."""
+        told = BankAccount.model_validate_json(self.saga.seal.open(withdrawal.destination))
+        return ShownDestination(type=told.type, account=told.account, name=told.name)
 
     async def _write_down(self, tx: Connection, command: CreateWithdrawal, withdrawal_id: UUID) -> Withdrawal:
         """The new withdrawal, or a refused one: a poller learns why."""
@@ -248,7 +259,7 @@ def _view(withdrawal: Withdrawal, *, for_admin: bool = False) -> WithdrawalView:
         amount_minor=withdrawal.money.amount_minor,
         currency=withdrawal.money.currency,
         method=withdrawal.payout_method,
-        destination=MaskedDestination(type=withdrawal.destination_type, account=withdrawal.account_masked, name=withdrawal.name_masked),
+        destination=ShownDestination(type=withdrawal.destination_type, account=withdrawal.account_masked, name=withdrawal.name_masked),
         reference=withdrawal.reference,
         reason=withdrawal.reason,
         external_id=withdrawal.external_id,
