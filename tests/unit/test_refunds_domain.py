@@ -255,3 +255,18 @@ def test_a_refund_is_sent_again_only_while_its_provider_knows_the_key() -> None:
 def test_an_owner_who_has_too_little_ends_it() -> None:
     after = steps.not_covered(refund())
     assert (after.state, after.status, after.failure_reason) == (State.FAILED, "failed", "insufficient_funds")
+
+
+def test_of_two_words_of_one_second_the_failure_is_the_later_one() -> None:
+    pending = refund(State.PENDING, held_minor=2700, loss_minor=0, sent_at=NOON)
+    succeeded = steps.tell(pending, word("succeeded"))
+    assert isinstance(succeeded, Refund)
+    failed_after = steps.tell(replace(succeeded, state=State.SUCCEEDED), word("failed"))
+    assert isinstance(failed_after, Refund)
+    assert failed_after.state is State.REVERSING
+
+    failed_first = steps.tell(pending, word("failed"))
+    assert isinstance(failed_first, Refund)
+    for state in (State.RELEASING, State.FAILED):
+        assert steps.tell(replace(failed_first, state=state), word("succeeded")) is Told.UNCHANGED
+        assert steps.tell(replace(failed_first, state=state), word("succeeded", seconds=1)) is not Told.UNCHANGED

@@ -98,6 +98,9 @@ def tell(refund: Refund, told: RefundTold) -> Refund | Told:
         return Told.MISMATCH
     if refund.told_at is not None and told.happened_at < refund.told_at:
         return Told.UNCHANGED
+    if refund.told_at == told.happened_at and refund.failure_reason is not None and told.outcome != "failed":
+        # Providers' times are seconds. What failed had perhaps succeeded just before; the reverse is not heard of.
+        return Told.UNCHANGED
     refund = replace(refund, told_at=told.happened_at)
     asked = refund.state in (State.SENDING, State.PENDING)
     match told.outcome:
