@@ -195,7 +195,11 @@ async def test_production_has_no_demo_logins(amqp_url: str) -> None:
         login = await log_in(world)
         complete = await world.http.post("/api/v1/balance/mock/complete", json={}, headers=bearer("1", secret=strong["jwt_secret"]))
         opened = await world.http.post(SESSION, headers=bearer("1", secret=strong["jwt_secret"]))
+        world.http.cookies.clear()
+        pages = [await world.http.get(path, headers={"Accept": "text/html"}) for path in ("/sr/login", "/sr/balance/deposit")]
     assert (login.status_code, complete.status_code) == (404, 404)
+    assert [page.status_code for page in pages] == [404, 401], "nobody is sent on to a login that is not there"
+    assert "Prijavite se na sajtu" in pages[1].text
     assert "secure" in opened.headers["set-cookie"].lower()
     assert "strict-transport-security" in opened.headers
 

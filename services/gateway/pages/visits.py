@@ -102,7 +102,9 @@ def path_within(parts: Parts, url: str) -> str | None:
 
 
 def log_in_first(request: Request, parts: Parts, locale: str | None) -> Response:
-    """Sends the visitor to the login page, and back here after."""
+    """Sends the visitor to the login page, and back here after. Problem: not_authenticated, where logging in is another site's."""
+    if parts.directory is None:
+        raise Problem("not_authenticated", "log in at the site that sent you here; it opens the pages with POST /api/v1/auth/session")
     here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     then = f"?next={quote(here, safe='')}" if own_path(here) else ""
     return see(f"/{locale or parts.settings.default_locale}/login{then}")
