@@ -19,17 +19,18 @@ PayoutAccount = Literal["pays", "fails", "silent", "returns"]
 
 @dataclass(frozen=True)
 class Dispute:
-    """Who bears how much of it while it is not won."""
+    """Who bears how much of it while it is not won. `closing`: it is, but the money is on its way back."""
 
     owner: int
     fee: int
     loss: int
-    status: Literal["open", "won", "lost"]
+    status: Literal["open", "lost", "closing", "won"]
 
 
 @dataclass(frozen=True)
 class Payment:
-    """`credited` none: the platform's revenue. `session`: what the stand-in has decided; none of a payment from the balance."""
+    """`credited` none: the platform's revenue. `session`: what the stand-in has decided; none of a payment from the balance. `charged`: by
+    the first charge, which is what a dispute is about."""
 
     amount: int
     fee: int
@@ -39,8 +40,18 @@ class Payment:
     order: str | None = None
     status: Literal["pending", "completed", "failed", "canceled"] = "pending"
     session: Literal["success", "failure", "canceled"] | None = None
-    charged: bool = False
+    charged: int | None = None
     dispute: Dispute | None = None
+
+
+@dataclass(frozen=True)
+class Item:
+    """Money that has found no place."""
+
+    payment: str
+    reason: Literal["second_payment", "less_than_asked", "more_than_asked"]
+    amount: int
+    status: Literal["open", "assigned", "refunded", "written_off"] = "open"
 
 
 @dataclass(frozen=True)
@@ -78,11 +89,13 @@ class Book:
     payments: Mapping[str, Payment] = field(default_factory=dict)
     refunds: Mapping[str, Refund] = field(default_factory=dict)
     withdrawals: Mapping[str, Withdrawal] = field(default_factory=dict)
+    items: tuple[Item, ...] = ()
 
     # ---- what is told
 
     def tells(self, kind: str, item_id: str) -> object:
-        """What is told of it: a user's balance (available, held), a payment (status, what is back of it), else a status."""
+        """What is told of it: a user's balance (available, held), a payment (status, what is back of it), what of a
+        payment's money has found no place, whether an event was heard, else a status."""
         match kind:
             case "balance":
                 return self.available(item_id), self.sum(f"held:{item_id}")
@@ -90,6 +103,10 @@ class Book:
                 return self.status(item_id), self.refunded(item_id)
             case "order":
                 return self.order_status(item_id)
+            case "suspense":
+                return sorted((one.reason, one.amount, one.status) for one in self.items if one.payment == item_id)
+            case "event":
+                return True
             case "refund":
                 return self.refund_status(item_id)
             case _:
@@ -138,6 +155,11 @@ class Book:
         accounts = Counter(self.accounts)
         accounts.update({source: -amount, target: amount})
         return replace(self, accounts=dict(accounts))
+
+    def credited(self, payment_id: str, payment: Payment, source: str = "clearing") -> Self:
+        """The payment is completed out of `source`."""
+        book = self.move(source, owner_of(payment), payment.amount - payment.fee).move(source, "fees", payment.fee)
+        return book.with_payment(payment_id, replace(payment, status="completed"))
 
     def with_payment(self, payment_id: str, payment: Payment) -> Self:
         return replace(self, payments={**self.payments, payment_id: payment})

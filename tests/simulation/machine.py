@@ -12,8 +12,10 @@ from typing import Any, Final
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule
 
+from shared.money import Money
 from tests.simulation.book import Payment, PayoutAccount, Withdrawal, platform_fee
 from tests.simulation.model import DisputeEvent, How, Model
+from tests.simulation.paying import Decision
 from tests.simulation.site import ADMIN, GUEST
 from tests.simulation.steps import Steps
 
@@ -110,32 +112,66 @@ class Simulation(Steps):
 
     @rule(pick=PICK, outcome=st.sampled_from(("success", "failure")))
     def is_completed(self, pick: int, outcome: str) -> None:
-        """Not where a guest would wait in vain: a second payment of an order goes to suspense."""
-        payment_id = self.picked(pick, lambda one: not one.from_balance and (one.order is None or self.book.paid_by(one.order) is None))
+        payment_id = self.picked(pick, lambda one: not one.from_balance and not self.is_in_vain(one))
         if payment_id is not None:
             self.finish(payment_id, outcome)
 
     @rule(pick=PICK)
     def is_confirmed(self, pick: int) -> None:
-        payment_id = self.picked(pick, lambda one: one.payer is not None)
+        payment_id = self.picked(pick, lambda one: one.payer is not None and not self.is_in_vain(one))
         if payment_id is not None:
             answer = self.ask(self.payer(payment_id), f"/payments/confirm/{payment_id}")
             self.step(answer, 200, lambda book: book.confirmed(payment_id), [("payment", payment_id)], told="confirmed")
 
     @rule(pick=PICK)
     def is_canceled(self, pick: int) -> None:
-        payment_id = self.picked(pick, lambda one: one.payer is not None)
+        payment_id = self.picked(pick, lambda one: one.payer is not None and not self.is_in_vain(one))
         if payment_id is not None:
             answer = self.ask(self.payer(payment_id), f"/payments/{payment_id}/cancel")
             self.step(answer, 200, lambda book: book.canceled(payment_id), [("payment", payment_id)])
 
-    @rule(pick=PICK, outcome=st.sampled_from(("success", "failure")), duplicate=st.integers(min_value=0, max_value=2))
-    def provider_tells(self, pick: int, outcome: Any, duplicate: int) -> None:
-        """Whatever was told before."""
+    @rule(
+        pick=PICK,
+        outcome=st.sampled_from(("success", "success", "failure")),
+        duplicate=st.integers(min_value=0, max_value=2),
+        more=st.sampled_from((0, 0, 0, 1, 500, -1)),
+    )
+    def provider_tells(self, pick: int, outcome: Any, duplicate: int, more: int) -> None:
+        """Whatever was told before, and `more` was paid than was asked for, or less."""
         payment_id = self.picked(pick, lambda one: not one.from_balance)
-        if payment_id is not None:
-            answer = self.ask(ADMIN, f"/mock/payments/{payment_id}", {"outcome": outcome, "duplicate": duplicate})
-            self.step(answer, 200, lambda book: ("told", book.provider_tells(payment_id, outcome)), self.of(payment_id), told="told")
+        if payment_id is None:
+            return
+        payment = self.book.payments[payment_id]
+        amount = max(1, payment.amount + more)
+        told = {"amount": str(Money(amount, self.currency).major)} if outcome == "success" and amount != payment.amount else {}
+        answer = self.ask(ADMIN, f"/mock/payments/{payment_id}", {"outcome": outcome, "duplicate": duplicate} | told)
+        facts = [*self.of(payment_id), ("suspense", payment_id), ("event", f"{payment_id} {answer.json()['event_id']}")]
+        self.step(answer, 200, lambda book: ("told", book.provider_tells(payment_id, outcome, amount)), facts, told="told")
+
+    @rule(pick=PICK, decision=st.sampled_from(("assign_user", "assign_payment", "refund", "write_off")), which=PICK)
+    def suspense_is_decided(self, pick: int, decision: Decision, which: int) -> None:
+        items = self.book.items
+        if not items:
+            return
+        number = pick % len(items)
+        item = items[number]
+        alike = [
+            one["id"]
+            for one in self.site.items([item.payment])
+            if (one["reason"], one["amount_minor"], one["status"]) == (item.reason, item.amount, item.status)
+        ]
+        to_payment = self.picked(which, lambda one: not one.from_balance) or ""
+        target = to_payment if decision == "assign_payment" else list(self.users.values())[which % len(self.users)]
+        body = {
+            "assign_user": {"user_id": target},
+            "assign_payment": {"payment_id": target},
+            "refund": {},
+            "write_off": {"reference": "B-1", "reason": "nobody knows whose"},
+        }[decision]
+        action = {"assign_user": "assign", "assign_payment": "assign", "write_off": "write-off"}.get(decision, decision)
+        answer = self.ask(ADMIN, f"/suspense/{alike[0]}/{action}", body, key=True)
+        facts = [("suspense", item.payment), *self.of(to_payment)]
+        self.step(answer, 200, lambda book: book.item_decided(number, decision, target), facts)
 
     @rule(giver=WHO, taker=WHO, amount=AMOUNT)
     def transfer(self, giver: str, taker: str, amount: int) -> None:
@@ -174,7 +210,8 @@ class Simulation(Steps):
         payment_id = self.picked(pick, lambda one: one.status == "completed")
         if payment_id is not None:
             answer = self.ask(ADMIN, "/mock/disputes", {"payment_id": payment_id, "event": event})
-            facts = self.of(payment_id) + self.all("withdrawal")
+            heard = [("event", f"{payment_id} {answer.json()['event_id']}")] if answer.status_code == 200 else []
+            facts = self.of(payment_id) + self.all("withdrawal") + heard
             self.step(answer, 200, lambda book: book.disputed(payment_id, event), facts, told="told")
 
     # ---- money out

@@ -1,6 +1,6 @@
-"""What the contract says about money, as plainly as it can be said: what every request and event does to a book, and what is answered.
+"""What the contract says about money that goes back and out: what every request and event does to a book, and what is answered.
 
-What happens by itself later (a payout is made, a refund comes back) is in `become`.
+Paying is in paying.py. What happens by itself later (a payout is made, a refund comes back) is in `become`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Self
 
-from tests.simulation.book import Book, Dispute, Outcome, Payment, Refund, Withdrawal, owner_of
+from tests.simulation.book import Dispute, Payment, Refund, Withdrawal, owner_of
+from tests.simulation.paying import Paying
 
 DisputeEvent = Literal["opened", "won", "lost"]
 How = Literal["at once", "declined", "pending", "silent", "fails later"]
@@ -17,69 +18,7 @@ How = Literal["at once", "declined", "pending", "silent", "fails later"]
 
 
 @dataclass(frozen=True)
-class Model(Book):
-    # ---- paying
-
-    def created(self, payment_id: str, payment: Payment) -> Self:
-        return self.with_payment(payment_id, payment)
-
-    def paid_from_balance(self, payment_id: str, payment: Payment) -> Self:
-        """Whoever asks for it looks first whether the payer has as much."""
-        assert payment.payer is not None
-        moved = self.move(f"user:{payment.payer}", "clearing", payment.amount)
-        return moved._credited(payment_id, payment)
-
-    def completed(self, payment_id: str, outcome: Outcome) -> tuple[str, Self]:
-        """At the stand-in, by the payer; what is answered, and the book after it."""
-        payment = self.payments[payment_id]
-        if payment.session is None:
-            return self.provider_tells(payment_id, outcome)._answer(payment_id)
-        return self._answer(payment_id) if payment.session == outcome else ("session_final", self)
-
-    def confirmed(self, payment_id: str) -> tuple[str, Self]:
-        status = self.payments[payment_id].status
-        if status == "pending":
-            return "confirmed", self.provider_tells(payment_id, "success")
-        return "confirmed" if status == "completed" else "session_final", self
-
-    def canceled(self, payment_id: str) -> tuple[str, Self]:
-        payment = self.payments[payment_id]
-        match payment.status:
-            case "pending":
-                return "canceled", self.with_payment(payment_id, replace(payment, status="canceled", session="canceled"))
-            case "canceled":
-                return "canceled", self
-            case "completed":
-                return "already_paid", self
-            case _:
-                return "session_final", self
-
-    def provider_tells(self, payment_id: str, outcome: Outcome) -> Self:
-        """The provider's event; each success is another charge."""
-        payment = self.payments[payment_id]
-        told = replace(payment, session=payment.session or outcome, charged=payment.charged or outcome == "success")
-        book = self.with_payment(payment_id, told)
-        if outcome == "failure":
-            return book.with_payment(payment_id, replace(told, status="failed")) if payment.status == "pending" else book
-        if payment.status == "completed" and payment.payer is not None:
-            return book.move("clearing", f"user:{payment.payer}", payment.amount)
-        if payment.status == "completed" or (payment.order is not None and self.paid_by(payment.order) is not None):
-            return book.move("clearing", "suspense", payment.amount)
-        return book._credited(payment_id, told)
-
-    def ended_older(self, order: str) -> Self:
-        """Another session of the order begins: those that nobody has decided cannot be paid any more."""
-        book = self
-        for payment_id, payment in self.payments.items():
-            if payment.order == order and payment.status == "pending":
-                book = book.with_payment(payment_id, replace(payment, status="canceled", session=payment.session or "canceled"))
-        return book
-
-    def transferred(self, source: str, target: str, amount: int) -> tuple[str, Self]:
-        if self.available(source) < amount:
-            return "insufficient_funds", self
-        return "completed", self.move(f"user:{source}", f"user:{target}", amount)
-
+class Model(Paying):
     # ---- money back
 
     def refund(self, refund_id: str, payment_id: str, amount: int | None, *, how: How, force: bool) -> tuple[str, Self]:
@@ -118,29 +57,38 @@ class Model(Book):
         payment = self.payments[payment_id]
         if payment.from_balance:
             return "payment_not_found", self
-        if not payment.charged:
+        if payment.charged is None:
             return "payment_not_disputable", self
         dispute = payment.dispute
         if dispute is None:
             book = self._dispute_begun(payment_id)
             return "told", book if event == "opened" else book._dispute_ended(payment_id, event)
-        if event == "opened" or dispute.status == "won":
+        if event == "opened" or dispute.status in ("closing", "won"):
             return "told", self
         return "told", self._dispute_ended(payment_id, event)
 
     def _dispute_begun(self, payment_id: str) -> Self:
         payment, left = self.payments[payment_id], self.left(payment_id)
-        fee = self._fee_back(payment, payment.amount - left, self._fee_given_back(payment_id), left)
-        owner = left - fee
-        dispute = Dispute(owner, fee, payment.amount - left, "open")
+        assert payment.charged is not None
+        taken = min(payment.charged, left)
+        fee = self._fee_back(payment, payment.amount - left, self._fee_given_back(payment_id), taken)
+        owner = taken - fee
+        dispute = Dispute(owner, fee, payment.charged - taken, "open")
         book = self if payment.credited is None else self._freed(payment.credited, owner - self.available(payment.credited))
         return book._borne(payment, dispute, 1).with_payment(payment_id, replace(payment, dispute=dispute))
 
     def _dispute_ended(self, payment_id: str, event: Literal["won", "lost"]) -> Self:
         payment = self.payments[payment_id]
         assert payment.dispute is not None
-        book = self._borne(payment, payment.dispute, -1) if event == "won" else self
-        return book.with_payment(payment_id, replace(payment, dispute=replace(payment.dispute, status=event)))
+        status: Literal["closing", "lost"] = "closing" if event == "won" else "lost"
+        return self.with_payment(payment_id, replace(payment, dispute=replace(payment.dispute, status=status)))
+
+    def _dispute_goes_on(self, payment_id: str) -> Self | None:
+        payment = self.payments[payment_id]
+        if payment.dispute is None or payment.dispute.status != "closing":
+            return None
+        book = self._borne(payment, payment.dispute, -1)
+        return book.with_payment(payment_id, replace(payment, dispute=replace(payment.dispute, status="won")))
 
     def _borne(self, payment: Payment, dispute: Dispute, sign: int) -> Self:
         book = self.move(owner_of(payment), "clearing", sign * dispute.owner)
@@ -175,7 +123,8 @@ class Model(Book):
         return len(self._moving())
 
     def _moving(self) -> list[tuple[str, str]]:
-        moving = [("withdrawal", i) for i, one in self.withdrawals.items() if _next(one)]
+        moving = [("dispute", i) for i, one in self.payments.items() if one.dispute is not None and one.dispute.status == "closing"]
+        moving += [("withdrawal", i) for i, one in self.withdrawals.items() if _next(one)]
         return moving + [("refund", i) for i, one in self.refunds.items() if one.state in ("pending", "reversed") or _comes_back(one)]
 
     def _become(self, under_way: list[tuple[str, str]]) -> Iterator[Self]:
@@ -186,7 +135,13 @@ class Model(Book):
         book: Self | None = self
         while book is not None:
             yield from book._become(others)
-            book = book._payout_goes_on(item_id) if kind == "withdrawal" else book._refund_goes_on(item_id)
+            match kind:
+                case "dispute":
+                    book = book._dispute_goes_on(item_id)
+                case "withdrawal":
+                    book = book._payout_goes_on(item_id)
+                case _:
+                    book = book._refund_goes_on(item_id)
 
     def _payout_goes_on(self, withdrawal_id: str) -> Self | None:
         withdrawal = self.withdrawals[withdrawal_id]
@@ -211,10 +166,6 @@ class Model(Book):
         return self._reversed(refund_id) if _comes_back(refund) else None
 
     # ---- what moves
-
-    def _credited(self, payment_id: str, payment: Payment) -> Self:
-        book = self.move("clearing", owner_of(payment), payment.amount - payment.fee).move("clearing", "fees", payment.fee)
-        return book.with_payment(payment_id, replace(payment, status="completed"))
 
     def _freed(self, user: str, needed: int) -> Self:
         """Unsent withdrawals give way, the newest first, only as far as needed."""
@@ -252,9 +203,6 @@ class Model(Book):
 
     def _fee_given_back(self, payment_id: str) -> int:
         return sum(one.fee for one in self.refunds_of(payment_id) if one.live)
-
-    def _answer(self, payment_id: str) -> tuple[str, Self]:
-        return "failed" if self.payments[payment_id].status == "failed" else "completed", self
 
 
 def _comes_back(refund: Refund) -> bool:

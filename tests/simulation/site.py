@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import timedelta
 from typing import Any, Final, Self
 
@@ -54,10 +54,20 @@ class Site:
         if kind == "balance":
             balance = self._json(item_id, f"/balance?currency={currency}")
             return balance["available_minor"], balance["held_minor"]
+        if kind == "event":
+            payment_id, event_id = item_id.split(" ")
+            steps = self._json(ADMIN, f"/payments/{payment_id}/timeline")["items"]
+            return any((one["step"], one["ids"].get("event_id")) == ("provider_event.stored", event_id) for one in steps)
+        if kind == "suspense":
+            return sorted((one["reason"], one["amount_minor"], one["status"]) for one in self.items([item_id]))
         told = self._json(ADMIN, _PATHS[kind].format(*item_id.split(" ")))
         if kind == "payment":
             return told["status"], told["refunded_amount_minor"]
         return told["refund_status" if kind == "refund" else "status"]
+
+    def items(self, payment_ids: Collection[str]) -> list[dict[str, Any]]:
+        """Of the newest hundred in suspense, those of these payments."""
+        return [one for one in self._json(ADMIN, "/suspense?limit=100")["items"] if one["payment_id"] in payment_ids]
 
     def _json(self, user: str, path: str) -> dict[str, Any]:
         answer = self.ask(user, "GET", path)

@@ -22,7 +22,7 @@ WAIT_SECONDS: Final = 30.0
 _STATUSES: Final = {
     "insufficient_funds": 409, "already_refunded": 409, "refund_exceeds_payment": 409, "session_final": 409, "already_paid": 409,
     "too late": 409, "payment_not_refundable": 400, "payment_disputed": 400, "payment_not_found": 404, "payment_not_disputable": 400,
-    "accepted": 202,
+    "accepted": 202, "amount_mismatch": 400, "suspense_item_decided": 409,
 }  # fmt: skip
 _TOO_LATE: Final = ("withdrawal_final", "withdrawal_not_pending")
 
@@ -65,6 +65,7 @@ class Steps(RuleBasedStateMachine):
         if hasattr(self, "users"):
             facts: list[Fact] = [fact for kind in ("payment", "order", "withdrawal", "refund") for fact in self.all(kind)]
             self.compare(facts)
+            self.compare([("suspense", one.payment) for one in self.book.items])
             self.ended.append(Ended(self.currency, self.possible, facts + self.balances))
 
     @property
@@ -86,6 +87,11 @@ class Steps(RuleBasedStateMachine):
     def picked(self, pick: int, suits: Callable[[Payment], bool]) -> str | None:
         suitable = [payment_id for payment_id, payment in self.book.payments.items() if suits(payment)]
         return suitable[pick % len(suitable)] if suitable else None
+
+    def is_in_vain(self, payment: Payment) -> bool:
+        """The stand-in says that it is paid and we do not: its money is in suspense, and whoever waits for more waits in vain."""
+        odd = payment.session == "success" and payment.status != "completed"
+        return odd or (payment.order is not None and payment.status != "completed" and self.book.paid_by(payment.order) is not None)
 
     def payer(self, payment_id: str) -> str:
         return self.book.payments[payment_id].payer or self.users["payer"]

@@ -59,6 +59,27 @@ def test_a_lesson_credits_its_mentor_less_the_fee_from_a_card_or_from_the_balanc
     assert told(refunded(from_balance, 400)[1]) == (400, 0)
 
 
+def test_more_or_less_than_was_asked_for_has_its_place_in_suspense() -> None:
+    little = Model().created("p", TOP_UP).provider_tells("p", "success", 999)
+    assert (little.status("p"), told(little), little.sum("suspense")) == ("pending", (0, 0), 999)
+    assert little.tells("suspense", "p") == [("less_than_asked", 999, "open")]
+    much = Model().created("p", TOP_UP).provider_tells("p", "success", 1_500)
+    assert (much.status("p"), told(much), much.sum("suspense")) == ("completed", (1_000, 0), 500)
+    second = much.provider_tells("p", "success", 7)
+    assert (told(second), second.sum("suspense"), second.items[1].status) == ((1_007, 0), 500, "assigned")
+
+    assert much.item_decided(0, "refund", "")[1].sum("clearing") == -1_000
+    answer, given = much.item_decided(0, "assign_user", "mira")
+    assert (answer, told(given, "mira"), given.sum("suspense")) == ("assigned", (500, 0), 0)
+    assert given.item_decided(0, "write_off", "") == ("suspense_item_decided", given)
+
+    waiting = much.created("q", ORDER)
+    answer, paid_for = waiting.item_decided(0, "assign_payment", "q")
+    assert (answer, paid_for.order_status("o"), paid_for.sum("revenue"), paid_for.sum("suspense")) == ("assigned", "fulfilled", 500, 0)
+    assert waiting.item_decided(0, "assign_payment", "p")[0] == "already_paid"
+    assert much.created("q", TOP_UP).item_decided(0, "assign_payment", "q")[0] == "amount_mismatch"
+
+
 def test_the_second_payment_of_an_order_is_nobodys_yet() -> None:
     book = paid(ORDER).created("q", ORDER).provider_tells("q", "success")
     assert (book.order_status("o"), book.status("q"), book.sum("revenue"), book.sum("suspense")) == ("fulfilled", "pending", 500, 500)
@@ -132,7 +153,9 @@ def test_a_dispute_takes_what_is_gone_and_gives_it_back_when_it_is_won() -> None
     _, opened = book.disputed("p", "opened")
     assert (opened.status("p"), told(opened, "mira"), opened.sum("fees"), opened.sum("loss")) == ("disputed", (-700, 0), 0, -250)
     assert refunded(opened)[0] == "payment_disputed"
-    lost, won = opened.disputed("p", "lost")[1], opened.disputed("p", "lost")[1].disputed("p", "won")[1]
+    lost = opened.disputed("p", "lost")[1]
+    closing, won = lost.disputed("p", "won")[1].become()
+    assert (closing.status("p"), told(closing, "mira")) == ("disputed", (-700, 0))
     assert (lost.status("p"), lost.accounts) == ("disputed", opened.accounts)
     assert (won.status("p"), told(won, "mira"), won.sum("loss")) == ("partially_refunded", (25, 0), 0)
     assert won.disputed("p", "lost")[1] == won
