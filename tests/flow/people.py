@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 
 import httpx
+import jwt
 from websockets.asyncio.client import ClientConnection, connect
+
+from deploy.local.stack import Stack
+from shared.contracts.base import utc_now
 
 WAIT_SECONDS = 20.0
 
@@ -40,9 +46,10 @@ class Socket:
 class Person:
     """Somebody who is logged in; `http` speaks for them."""
 
-    def __init__(self, http: httpx.AsyncClient, notifier_url: str) -> None:
+    def __init__(self, http: httpx.AsyncClient, notifier_url: str, user_id: str) -> None:
         self.http = http
         self.notifier_url = notifier_url
+        self.id = user_id
 
     async def post(self, path: str, body: Any = None, *, key: str | None = None, **headers: str) -> httpx.Response:
         all_headers = {**headers, **({"Idempotency-Key": key} if key else {})}
@@ -84,13 +91,28 @@ class Person:
             yield Socket(connection)
 
 
+def _http(gateway_url: str) -> httpx.AsyncClient:
+    limits = httpx.Limits(max_connections=60)
+    return httpx.AsyncClient(base_url=f"{gateway_url}/api/v1", timeout=WAIT_SECONDS, trust_env=False, limits=limits)
+
+
 @asynccontextmanager
 async def logged_in(gateway_url: str, notifier_url: str, login: str = "testuser") -> AsyncIterator[Person]:
     """`login` of the demo directory (the password is the name), with a Bearer token and no cookie."""
-    limits = httpx.Limits(max_connections=60)
-    async with httpx.AsyncClient(base_url=f"{gateway_url}/api/v1", timeout=WAIT_SECONDS, trust_env=False, limits=limits) as http:
+    async with _http(gateway_url) as http:
         response = await http.post("/auth/login", json={"login": login, "password": login})
         assert response.status_code == 200, response.text
         http.cookies.clear()
         http.headers["Authorization"] = f"Bearer {response.json()['access_token']}"
-        yield Person(http, notifier_url)
+        user_id = (await http.get("/me")).json()["user_id"]
+        yield Person(http, notifier_url, str(user_id))
+
+
+@asynccontextmanager
+async def newcomer(stack: Stack, role: str = "student") -> AsyncIterator[Person]:
+    """Somebody nobody has seen, with nothing in any currency: what other stories left in the shared stack is not theirs."""
+    user_id = f"{role}-{secrets.token_hex(6)}"
+    claims = {"sub": user_id, "roles": [role], "locale": "en", "iss": "purser", "aud": "purser", "exp": utc_now() + timedelta(hours=1)}
+    async with _http(stack.gateway_url) as http:
+        http.headers["Authorization"] = f"Bearer {jwt.encode(claims, stack.jwt_secret, algorithm='HS256')}"
+        yield Person(http, stack.notifier_urls[0], user_id)

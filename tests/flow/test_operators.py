@@ -11,25 +11,25 @@ import pytest
 
 from deploy.local.stack import Stack
 from shared.contracts.base import new_id
-from tests.flow.people import WAIT_SECONDS, Person, logged_in
+from tests.flow.people import WAIT_SECONDS, Person, newcomer
 from tests.flow.verifying import verify
 
 
 @pytest.fixture
 async def student(stack: Stack) -> AsyncIterator[Person]:
-    async with logged_in(stack.gateway_url, stack.notifier_urls[0]) as person:
+    async with newcomer(stack) as person:
         yield person
 
 
 @pytest.fixture
 async def other(stack: Stack) -> AsyncIterator[Person]:
-    async with logged_in(stack.gateway_url, stack.notifier_urls[0], "other") as person:
+    async with newcomer(stack) as person:
         yield person
 
 
 @pytest.fixture
 async def admin(stack: Stack) -> AsyncIterator[Person]:
-    async with logged_in(stack.gateway_url, stack.notifier_urls[0], "admin") as person:
+    async with newcomer(stack, "admin") as person:
         yield person
 
 
@@ -90,18 +90,18 @@ async def test_less_than_was_asked_waits_for_an_admin_who_decides_once(student: 
     path = f"/suspense/{item['id']}"
     assert (await student.get("/suspense")).status_code == 403
     assert (await student.get(path)).status_code == 403
-    assert (await student.post(f"{path}/assign", {"user_id": "1"})).json()["code"] == "forbidden"
+    assert (await student.post(f"{path}/assign", {"user_id": student.id})).json()["code"] == "forbidden"
     assert (await admin.post(f"{path}/assign", {})).status_code == 422
-    assert (await admin.post(f"{path}/assign", {"user_id": 1, "payment_id": made["payment_id"]})).status_code == 422
+    assert (await admin.post(f"{path}/assign", {"user_id": student.id, "payment_id": made["payment_id"]})).status_code == 422
     assert (await admin.post(f"{path}/write-off", {"reason": "no reference"})).status_code == 422
     wrong = await admin.post(f"{path}/assign", {"payment_id": made["payment_id"]})
     assert (wrong.status_code, wrong.json()["code"]) == (400, "amount_mismatch")
 
-    given = await admin.post(f"{path}/assign", {"user_id": 1}, key="give-it")
-    again = await admin.post(f"{path}/assign", {"user_id": 1}, key="give-it")
+    given = await admin.post(f"{path}/assign", {"user_id": student.id}, key="give-it")
+    again = await admin.post(f"{path}/assign", {"user_id": student.id}, key="give-it")
     late = await admin.post(f"{path}/refund")
 
-    assert (given.status_code, given.json()["status"], given.json()["assigned_user_id"]) == (200, "assigned", "1")
+    assert (given.status_code, given.json()["status"], given.json()["assigned_user_id"]) == (200, "assigned", student.id)
     assert (again.content, again.headers["Idempotent-Replayed"]) == (given.content, "true")
     assert (late.status_code, late.json()["code"]) == (409, "suspense_item_decided")
     assert (await admin.get(path)).content == given.content
@@ -207,9 +207,10 @@ async def test_a_dispute_is_told_to_open_pages_and_takes_unsent_withdrawals_firs
     assert (await student.get(f"/payments/{made['payment_id']}")).json()["dispute_status"] == "won"
 
 
-async def test_a_lost_dispute_may_leave_less_than_nothing(other: Person, admin: Person) -> None:
+async def test_a_lost_dispute_may_leave_less_than_nothing(student: Person, other: Person, admin: Person) -> None:
     made = await other.top_up(20, "ron")
-    gone = await admin.post("/transfers", {"amount": 15, "currency": "ron", "from_user_id": 3, "to_user_id": "1", "reason": "gone"})
+    away = {"from_user_id": other.id, "to_user_id": student.id}
+    gone = await admin.post("/transfers", {"amount": 15, "currency": "ron", **away, "reason": "gone"})
     assert gone.status_code == 201, gone.text
 
     await disputed(admin, made, "lost")
@@ -220,12 +221,12 @@ async def test_a_lost_dispute_may_leave_less_than_nothing(other: Person, admin: 
 
 async def test_transfers(student: Person, other: Person, admin: Person) -> None:
     await student.top_up(10, "try")
-    wanted = {"amount": "2.50", "currency": "TRY", "from_user_id": 1, "to_user_id": 3, "reason": "a gift"}
+    wanted = {"amount": "2.50", "currency": "TRY", "from_user_id": student.id, "to_user_id": other.id, "reason": "a gift"}
 
     made = await admin.post("/transfers", {**wanted, "external_id": "try-1"}, key="try-1")
     again = await admin.post("/transfers", {**wanted, "external_id": "try-1"}, key="try-1")
     too_much = await admin.post("/transfers", {**wanted, "amount": 8})
-    oneself = await admin.post("/transfers", {**wanted, "to_user_id": "1"})
+    oneself = await admin.post("/transfers", {**wanted, "to_user_id": student.id})
     reused = await admin.post("/transfers", {**wanted, "external_id": "try-1"})
 
     assert (made.status_code, made.json()["status"], made.json()["amount_minor"]) == (201, "completed", 250), made.text

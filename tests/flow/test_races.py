@@ -14,7 +14,7 @@ import pytest
 
 from deploy.local.stack import Stack
 from shared.contracts.base import new_id
-from tests.flow.people import WAIT_SECONDS, Person, logged_in
+from tests.flow.people import WAIT_SECONDS, Person, newcomer
 from tests.flow.verifying import verify
 
 BANK = {"type": "bank_account", "account": "160-0000000056789-95", "name": "Jelena Jovanović"}
@@ -27,19 +27,12 @@ class People:
     mentor: Person
     admin: Person
 
-    @property
-    def mentors_id(self) -> str:
-        return "2"
-
 
 @pytest.fixture
 async def people(stack: Stack) -> AsyncIterator[People]:
     async with AsyncExitStack() as exits:
-        student, mentor, admin = [
-            await exits.enter_async_context(logged_in(stack.gateway_url, stack.notifier_urls[0], login))
-            for login in ("testuser", "mentor", "admin")
-        ]
-        yield People(student, mentor, admin)
+        people = [await exits.enter_async_context(newcomer(stack, role)) for role in ("student", "mentor", "admin")]
+        yield People(*people)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -72,8 +65,9 @@ async def until(person: Person, path: str, *statuses: str) -> str:
 async def intent(people: People, currency: str, price: int = 10_000) -> str:
     """A pending payment for a session of the mentor's own, priced in this currency."""
     session_id = f"race-{new_id().hex}"
-    await people.mentor.http.put(f"/sessions/{session_id}", json={"mentor_id": 2, "price": price, "currency": currency, "title": "x"})
-    body = {"amount": price, "currency": currency, "session_id": session_id, "mentor_id": 2, "method": "mock"}
+    session = {"mentor_id": people.mentor.id, "price": price, "currency": currency, "title": "x"}
+    await people.mentor.http.put(f"/sessions/{session_id}", json=session)
+    body = {"amount": price, "currency": currency, "session_id": session_id, "mentor_id": people.mentor.id, "method": "mock"}
     made = await people.student.post("/payments/create-intent", body)
     assert made.status_code == 201, made.text
     return str(made.json()["payment_id"])
@@ -136,7 +130,7 @@ async def test_everything_that_takes_from_one_balance_at_once_never_takes_more_t
     for payment_id in payments:
         assert (await people.student.post(f"/payments/confirm/{payment_id}")).status_code == 200
     assert await sums(people.mentor, "ron") == (10_000, 0)
-    ends = {"from_user_id": people.mentors_id, "to_user_id": "3"}
+    ends = {"from_user_id": people.mentor.id, "to_user_id": people.student.id}
 
     async def take(number: int) -> httpx.Response:
         match number % 3:

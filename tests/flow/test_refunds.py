@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from deploy.local.stack import Stack
-from tests.flow.people import WAIT_SECONDS, Person, logged_in
+from tests.flow.people import WAIT_SECONDS, Person, logged_in, newcomer
 from tests.flow.verifying import verify
 
 ORDER = {
@@ -35,9 +35,9 @@ class People:
 @pytest.fixture
 async def people(stack: Stack) -> AsyncIterator[People]:
     async with AsyncExitStack() as exits:
-        student, mentor, admin = [
-            await exits.enter_async_context(logged_in(stack.gateway_url, stack.notifier_urls[0], login))
-            for login in ("testuser", "mentor", "admin")
+        student = await exits.enter_async_context(newcomer(stack))
+        mentor, admin = [
+            await exits.enter_async_context(logged_in(stack.gateway_url, stack.notifier_urls[0], login)) for login in ("mentor", "admin")
         ]
         yield People(student, mentor, admin)
 

@@ -5,16 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
 from typing import Any
 
 import httpx
-import jwt
 import pytest
 
 from deploy.local.stack import Stack
-from shared.contracts.base import utc_now
-from tests.flow.people import WAIT_SECONDS, Person, logged_in
+from tests.flow.people import WAIT_SECONDS, Person, newcomer
 from tests.flow.verifying import verify
 from tests.servers import MakeStack
 
@@ -23,37 +20,26 @@ ACCOUNT = "160-0000000056789-95"
 
 @pytest.fixture
 async def student(stack: Stack) -> AsyncIterator[Person]:
-    async with logged_in(stack.gateway_url, stack.notifier_urls[0]) as person:
+    async with newcomer(stack) as person:
         yield person
 
 
 @pytest.fixture
 async def other(stack: Stack) -> AsyncIterator[Person]:
-    async with logged_in(stack.gateway_url, stack.notifier_urls[0], "other") as person:
+    async with newcomer(stack) as person:
         yield person
 
 
 @pytest.fixture
 async def admin(stack: Stack) -> AsyncIterator[Person]:
-    async with logged_in(stack.gateway_url, stack.notifier_urls[0], "admin") as person:
+    async with newcomer(stack, "admin") as person:
         yield person
-
-
-@asynccontextmanager
-async def second_admin(stack: Stack) -> AsyncIterator[Person]:
-    """The directory has one admin; a deployer's own login may have more."""
-    claims = {"sub": "8", "roles": ["admin"], "iss": "purser", "aud": "purser", "exp": utc_now() + timedelta(minutes=5)}
-    token = jwt.encode(claims, stack.jwt_secret, "HS256")
-    headers = {"Authorization": f"Bearer {token}"}
-    async with httpx.AsyncClient(base_url=f"{stack.gateway_url}/api/v1", headers=headers, timeout=WAIT_SECONDS, trust_env=False) as http:
-        yield Person(http, stack.notifier_urls[0])
 
 
 @asynccontextmanager
 async def people(stack: Stack) -> AsyncIterator[tuple[Person, Person]]:
     """The student and the admin."""
-    notifier = stack.notifier_urls[0]
-    async with logged_in(stack.gateway_url, notifier) as student, logged_in(stack.gateway_url, notifier, "admin") as admin:
+    async with newcomer(stack) as student, newcomer(stack, "admin") as admin:
         yield student, admin
 
 
@@ -106,7 +92,7 @@ async def test_a_withdrawal_is_held_approved_and_paid_and_every_open_page_sees_i
     assert made["destination"] == {"type": "bank_account", "account": "****8995", "name": "J*** J***"}
     assert (held["available_minor"], held["held_minor"]) == (3_950, 6_050)
     assert outcome(approved) == (200, "approved")
-    assert approved.json()["decided_by"] == "user:9"
+    assert approved.json()["decided_by"] == f"user:{admin.id}"
     assert statuses == sorted(statuses, key=["pending", "approved", "sending", "paid"].index)
     after = await student.balance("huf")
     assert (after["available_minor"], after["held_minor"]) == (3_950, 0)
@@ -185,7 +171,7 @@ async def test_who_may_see_and_who_may_decide(stack: Stack, student: Person, oth
     assert outcome(rejected) == (200, "rejected")
     assert (await student.get(f"/withdrawals/{second['withdrawal_id']}")).json()["reason"] == "ask your bank"
     assert (await student.balance("sek"))["held_minor"] == 0
-    async with second_admin(stack) as colleague:
+    async with newcomer(stack, "admin") as colleague:
         assert outcome(await decide(colleague, own, "approve")) == (200, "approved")
     await until(admin, own, "paid")
 
