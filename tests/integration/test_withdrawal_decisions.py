@@ -173,6 +173,27 @@ async def test_what_is_unknown_for_a_day_is_resolved_by_hand(fresh_database_url:
         assert ("user:9", f"withdrawal.{outcome}") in await world.audited()
 
 
+@pytest.mark.parametrize("trouble", ["off", "breaks"])
+async def test_a_payout_whose_provider_can_never_be_asked_again_is_resolved_after_a_day(fresh_database_url: str, trouble: str) -> None:
+    async with withdrawals_world(fresh_database_url) as world:
+        withdrawal_id = await world.approved()
+        if trouble == "off":
+            async with world.pool.acquire() as db:
+                await db.execute("update payments.withdrawals set payout_method = 'allsecure'")
+            await world.run()
+        else:
+            world.payouts.breaks = True
+            with pytest.raises(ConnectionError):
+                await world.run()
+        assert await world.state(withdrawal_id) == ("sending", Step.SENDING)
+        assert code(await world.decide(withdrawal_id, "resolve_failed", reason="it never left")) == "payout_not_overdue"
+        async with world.pool.acquire() as db:
+            await db.execute("update payments.withdrawals set updated_at = now() - interval '24 hours 1 second'")
+
+        assert code(await world.decide(withdrawal_id, "resolve_failed", reason="it never left")) == "failed"
+        assert (world.book.available, world.book.held) == (100_000, 0)
+
+
 async def test_what_a_provider_tells_of_a_payout(fresh_database_url: str) -> None:
     async with withdrawals_world(fresh_database_url) as world:
         world.payouts.answers = [Unknown(), Unknown(), PaidOut("po_1")]

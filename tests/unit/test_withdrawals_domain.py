@@ -141,16 +141,22 @@ def test_only_the_owner_cancels() -> None:
 
 
 @pytest.mark.parametrize(
-    ("unknown_since", "paid", "failed"),
+    ("sent_at", "unknown_since", "paid", "failed"),
     [
-        (None, "payout_not_overdue", "payout_not_overdue"),
-        (NOON + timedelta(seconds=1), "payout_not_overdue", "payout_not_overdue"),
-        (NOON, "settling", "releasing"),
+        (NOON, NOON + timedelta(seconds=1), "payout_not_overdue", "payout_not_overdue"),
+        (NOON, NOON, "settling", "releasing"),
+        # Nobody could note that it is unknown: the provider is off by now, or asking it fails.
+        (NOON + timedelta(seconds=1), None, "payout_not_overdue", "payout_not_overdue"),
+        (NOON, None, "settling", "releasing"),
     ],
 )
-def test_only_a_payout_that_is_unknown_for_long_is_resolved(unknown_since: datetime | None, paid: str, failed: str) -> None:
-    unknown = replace(SENDING, unknown_since=unknown_since)
+def test_only_a_payout_that_is_unknown_for_long_is_resolved(
+    sent_at: datetime, unknown_since: datetime | None, paid: str, failed: str
+) -> None:
+    unknown = replace(SENDING, updated_at=sent_at, unknown_since=unknown_since)
     assert (name(asked(unknown, "resolve_paid")), name(asked(unknown, "resolve_failed"))) == (paid, failed)
+    by_hand = replace(unknown, payout_method=domain.MANUAL, unknown_since=None)
+    assert name(asked(by_hand, "resolve_paid")) == "payout_not_overdue", "nobody but an operator knows: marked, not resolved"
     assert name(asked(PAID, "resolve_paid")) == "known"
     assert name(asked(PAID, "resolve_failed")) == "withdrawal_final"
 

@@ -190,7 +190,9 @@ def _not_by_hand(withdrawal: Withdrawal, actor: Actor) -> Against | None:
 def _not_overdue(withdrawal: Withdrawal, actor: Actor, unknown_before: datetime) -> Against | None:
     if (against := _not_theirs_to_decide(withdrawal, actor)) is not None:
         return against
-    if withdrawal.step is Step.SENDING and (withdrawal.unknown_since is None or withdrawal.unknown_since > unknown_before):
+    # A crash, or a provider that is off by now, may have kept us from noting it: then it is unknown since it began to be sent.
+    since = withdrawal.unknown_since or (None if withdrawal.payout_method == MANUAL else withdrawal.updated_at)
+    if withdrawal.step is Step.SENDING and (since is None or since > unknown_before):
         return Against("payout_not_overdue", "Only a payout whose outcome has been unknown for a day is resolved by hand.")
     return None
 
