@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Awaitable, Callable
 from typing import Final
 
 import structlog
@@ -43,8 +42,6 @@ _API_HEADERS: Final = [
     (b"referrer-policy", b"no-referrer"),
     (b"cache-control", b"no-store"),
 ]
-
-Dispatch = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 def request_id_of(scope: Scope) -> str:

@@ -170,15 +170,6 @@ async def take_due(tx: Connection, limit: int, again_seconds: float) -> list[Pay
     return [payment_of(row) for row in rows]
 
 
-async def lock_by_session(tx: Connection, session_ids: Sequence[UUID]) -> dict[UUID, Payment]:
-    """The payments of these sessions, locked until the transaction's end, in the order of their ids so that two batches cannot deadlock."""
-    rows = await tx.fetch(
-        f"select {COLUMNS} from payments.payments where session_id = any($1::uuid[]) order by payment_id for update",  # noqa: S608
-        session_ids,
-    )
-    return {row["session_id"]: payment_of(row) for row in rows}
-
-
 async def lock_with_siblings(tx: Connection, session_ids: Sequence[UUID]) -> dict[UUID, Payment]:
     """The payments of these sessions, and all others of the orders among them, locked until the transaction's end, in the order of their
     ids so that two batches cannot deadlock."""
