@@ -158,6 +158,7 @@ async def _create(
     **operation(
         "Pay an order by another payment",
         body=OrderPaymentRequest,
+        body_optional=True,
         answers={201: (OrderCreatedAnswer, "A new session; the ones before it are ended where they can be."), 202: _SLOW},
         problems=(
             "order_not_found", "already_paid", "order_failed", "too_many_payments", "external_id_reused", "method_not_available",
@@ -170,7 +171,7 @@ async def _create(
     ),
 )  # fmt: skip
 async def pay_again(request: Request, _: GuestOrSignedIn, parts: GatewayParts, order_id: OrderId) -> Response:
-    body = await read_json(request, OrderPaymentRequest, parts.settings.body_limit_bytes)
+    body = await read_json(request, OrderPaymentRequest, parts.settings.body_limit_bytes, optional=True)
     known = _known(order_id)
     issued = issue(
         request,
