@@ -4,6 +4,7 @@ never show a payment."""
 from __future__ import annotations
 
 import ast
+import asyncio
 import re
 
 import httpx
@@ -12,7 +13,7 @@ from deploy.local.services import PROJECT
 from deploy.local.stack import Stack
 from tests.bench.load import post_all
 from tests.bench.seeding import Proof, seed
-from tests.flow.people import WAIT_SECONDS, Person
+from tests.flow.people import WAIT_SECONDS, Person, newcomer
 from tests.flow.verifying import verify
 
 REFERENCES = (
@@ -58,30 +59,43 @@ def test_each_of_them_has_its_test() -> None:
 
 async def test_webhooks_under_load_are_all_taken_and_all_credited_once(two_notifiers: Stack) -> None:
     """dj-stripe #2161: deliveries failed as soon as several came at once, and their money was missing."""
-    users = ["burst-1", "burst-2", "burst-3"]
-    proofs = await seed(two_notifiers, users, 300)
+    async with newcomer(two_notifiers) as one, newcomer(two_notifiers) as two, newcomer(two_notifiers) as three:
+        proofs = await seed(two_notifiers, [one.id, two.id, three.id], 300)
 
-    # post_all raises for any answer but 200; each delivery comes twice, as providers do.
-    await post_all(two_notifiers.gateway_url, [proof for proof in proofs for _ in (1, 2)], connections=64)
+        # post_all raises for any answer but 200; each delivery comes twice, as providers do.
+        await post_all(two_notifiers.gateway_url, [proof for proof in proofs for _ in (1, 2)], connections=64)
 
+        for person in (one, two, three):
+            await until_available(person, 10_000)
     code, output = await verify(two_notifiers)
     assert code == 0, output
 
 
 async def test_a_signature_is_found_whatever_the_case_of_its_header_and_only_over_these_bytes(two_notifiers: Stack) -> None:
     """killbill #2227: the signature's header was looked for under one spelling, so that authentic events were refused."""
-    (proof,) = await seed(two_notifiers, ["odd-headers"], 1)
 
     def headers(proof: Proof, spelled: str) -> dict[str, str]:
         lines = [line.split(": ", 1) for line in proof.head.decode().splitlines()]
         return {getattr(str, spelled)(name): value for name, value in lines}
 
-    async with httpx.AsyncClient(base_url=two_notifiers.gateway_url, timeout=WAIT_SECONDS, trust_env=False) as provider:
+    async with (
+        newcomer(two_notifiers) as payer,
+        httpx.AsyncClient(base_url=two_notifiers.gateway_url, timeout=WAIT_SECONDS, trust_env=False) as provider,
+    ):
+        (proof,) = await seed(two_notifiers, [payer.id], 1)
         for spelled in ("title", "upper", "lower"):
             answer = await provider.post("/api/v1/webhooks/mock", content=proof.body, headers=headers(proof, spelled))
             assert answer.status_code == 200, spelled
         answer = await provider.post("/api/v1/webhooks/mock", content=proof.body + b" ", headers=headers(proof, "lower"))
         assert answer.status_code == 400
+        await until_available(payer, 100)
+
+
+async def until_available(person: Person, minor: int) -> None:
+    """Dinars."""
+    async with asyncio.timeout(WAIT_SECONDS):
+        while (await person.balance())["available_minor"] != minor:
+            await asyncio.sleep(0.05)
 
 
 async def test_a_page_that_lost_its_socket_shows_the_payment_when_it_is_back(student: Person) -> None:
