@@ -82,7 +82,7 @@ from shared.delivery.errors import BrokerUnavailable
 from shared.delivery.publisher import EnvelopePublisher, Publisher
 from shared.delivery.relay import Relay
 from shared.delivery.requests import Requests
-from shared.delivery.server import make_broker
+from shared.delivery.server import consuming, make_broker
 from shared.health import Health
 from shared.operations import HttpServer, listen, operations_app
 from shared.process import run
@@ -134,9 +134,10 @@ async def payments(settings: PaymentsSettings) -> AsyncIterator[None]:
         enabled = tuple(name for name in settings.enabled if name in providers)
         if enabled != settings.enabled:
             log.warning("PROVIDERS names some that are not available", available=enabled)
-        health = Health("payments", {"broker": link.check, "database": lambda: postgres.check(pool)})
-        waiters: Waiters[UUID] = Waiters(WAITERS_MAX)
         broker = make_broker(settings.amqp_url, app_id="payments", name=f"{name} commands")
+        checks = {"broker": link.check, "database": lambda: postgres.check(pool), "commands": lambda: consuming(broker)}
+        health = Health("payments", checks)
+        waiters: Waiters[UUID] = Waiters(WAITERS_MAX)
         opening = Opening(
             pool,
             providers,

@@ -23,7 +23,7 @@ from shared.delivery.declare import declare_topology
 from shared.delivery.errors import BrokerUnavailable
 from shared.delivery.publisher import Publisher
 from shared.delivery.relay import Relay
-from shared.delivery.server import make_broker
+from shared.delivery.server import consuming, make_broker
 from shared.health import Health
 from shared.migrations import MigrationError, require_current
 from shared.operations import HttpServer, listen, operations_app
@@ -69,9 +69,9 @@ async def wallet(settings: WalletSettings) -> AsyncIterator[None]:
         async def database() -> None:
             await check(pool)
 
-        health = Health(SERVICE, {"broker": link.check, "database": database})
         consumer = consume_credits(link, publisher, Credits(pool, on_committed))
         broker = make_broker(settings.amqp_url, app_id=SERVICE, name=f"{name}.questions")
+        health = Health(SERVICE, {"broker": link.check, "database": database, "commands": lambda: consuming(broker)})
         committed = CommittedReferences(look_up_in(pool))
         take_commands(broker, publisher, Funds(pool, commands_waiting, committed, on_committed))
         answer_questions(broker, publisher, Questions(pool, waiters, committed, health))

@@ -25,7 +25,7 @@ from yarl import URL
 
 from shared.contracts.base import Message
 from shared.contracts.topology import Queue
-from shared.delivery.errors import DeliveryError, Permanent
+from shared.delivery.errors import BrokerUnavailable, DeliveryError, Permanent
 from shared.delivery.failures import FailedMessages, History, describe
 from shared.delivery.publisher import Publisher
 from shared.postgres import is_outage
@@ -34,6 +34,7 @@ log = structlog.get_logger(__name__)
 
 _RECONNECT_SECONDS: Final = 1.0
 _STOP_SECONDS: Final = 5.0
+_PING_SECONDS: Final = 0.05
 _GIVE_BACK_SECONDS: Final = 0.5
 
 _BROKER_TROUBLE: Final = (DeliveryError, AMQPError, ChannelInvalidStateError)
@@ -49,6 +50,13 @@ def make_broker(url: str, *, app_id: str, name: str, heartbeat_seconds: int = 5)
         graceful_timeout=_STOP_SECONDS,
         logger=None,
     )
+
+
+async def consuming(broker: RabbitBroker) -> None:
+    """For readiness: raises BrokerUnavailable while the line that questions and commands come in by is down. It is another one than
+    what we publish by, and after a restart of the broker it may come back a second later."""
+    if not await broker.ping(_PING_SECONDS):
+        raise BrokerUnavailable("no commands come in")
 
 
 def serve(queue: Queue, publisher: Publisher) -> tuple[RabbitRouter, RabbitSubscriber]:

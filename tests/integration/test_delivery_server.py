@@ -20,10 +20,10 @@ from shared.contracts.queries import GetBalances, GetTransfer, TransferView
 from shared.contracts.topology import MAX_ATTEMPTS, PAYMENTS_COMMANDS, WALLET_QUERIES, Exchange, Queue
 from shared.delivery import failures as failures_module
 from shared.delivery.declare import declare_queue
-from shared.delivery.errors import Busy, NoAnswer, NotYet, Permanent
+from shared.delivery.errors import BrokerUnavailable, Busy, NoAnswer, NotYet, Permanent
 from shared.delivery.publisher import Publisher
 from shared.delivery.requests import Requests
-from shared.delivery.server import make_broker, of, serve
+from shared.delivery.server import consuming, make_broker, of, serve
 from tests.integration.delivery_world import World, delivery_world, eventually
 from tests.integration.delivery_world import sooner_noticed as sooner_noticed
 from tests.integration.test_delivery_publisher import command
@@ -364,6 +364,29 @@ async def test_after_a_lost_line_it_serves_again_by_itself(world: World, handler
             assert await requests.ask(command(), ANSWERS, timeout_seconds=20) == DONE
             assert await requests.ask(question(), ANSWERS, timeout_seconds=20) == DONE
     await settled_by_the_next(world, handler)
+
+
+async def test_it_is_ready_only_while_commands_come_in(world: World, handler: Handler, requests: Requests) -> None:
+    """What it publishes by may be back a second before."""
+
+    async def is_consuming() -> bool:
+        try:
+            await consuming(broker)
+        except BrokerUnavailable:
+            return False
+        return True
+
+    async def is_not() -> bool:
+        return not await is_consuming()
+
+    async with serving(world, handler) as broker:
+        assert await is_consuming()
+        await world.proxy.cut()
+        await eventually(is_not, "the loss is told")
+        world.proxy.restore()
+        await eventually(is_consuming, "the return is told")
+        assert await requests.ask(command(), ANSWERS, timeout_seconds=1) == DONE
+    assert await is_not(), "after its stop"
 
 
 async def test_after_a_hung_line_it_serves_again_by_itself(

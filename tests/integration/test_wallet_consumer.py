@@ -223,7 +223,7 @@ async def test_questions_are_answered_over_the_broker(world: RunningWorld) -> No
         assert not (await world.ask(ticket, StreamOpened)).granted
 
         health = await world.ask(GetWalletHealth(correlation_id="q"), HealthView)
-        assert (health.service, health.ready, health.checks) == ("wallet", True, {"broker": "ok", "database": "ok"})
+        assert (health.service, health.ready, health.checks) == ("wallet", True, {"broker": "ok", "database": "ok", "commands": "ok"})
 
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:
             assert (await http.get("/health/live")).status_code == 200
