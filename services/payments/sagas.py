@@ -9,6 +9,7 @@ from uuid import UUID
 
 import structlog
 
+from services.payments.domain.orders import in_log
 from shared.postgres import is_outage
 
 log = structlog.get_logger(__name__)
@@ -86,7 +87,8 @@ class SagaRunner:
 
 
 def _say(saga: Saga, saga_id: UUID | None, error: Exception) -> None:
+    shown = None if saga_id is None else in_log(saga_id)  # it may be an order's
     if is_outage(error):
-        log.warning("saga interrupted", saga=saga.name, id=str(saga_id), error=type(error).__name__)
+        log.warning("saga interrupted", saga=saga.name, id=shown, error=type(error).__name__)
     else:
-        log.error("saga failed, it is tried again", saga=saga.name, id=str(saga_id), exc_info=error)
+        log.error("saga failed, it is tried again", saga=saga.name, id=shown, exc_info=error)

@@ -70,6 +70,7 @@ async def test_what_cannot_be_made_is_seen_and_tried_again_after_a_restart(fresh
         assert await world.status(order_id) == "fulfilment_failed"
         assert await world.read(order_id) == "fulfilment_failed"
         assert [entry["log_level"] for entry in logs if entry.get("final")] == ["error"]
+        assert {entry["order_id"] for entry in logs} == {str(order_id)[:18]}, "all of it would open what was bought"
         assert REGISTRY.get_sample_value("purser_fulfilments_total", {"product": "moody", "outcome": "failed"}) == seen + 1
 
         world.moody.permanent, world.moody.crashes, world.moody.failures = False, False, 0

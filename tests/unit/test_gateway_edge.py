@@ -139,6 +139,31 @@ async def test_an_error_is_a_500_problem_without_its_text() -> None:
     assert webhook.text == "webhook"
 
 
+async def test_the_log_has_no_id_that_opens_an_order() -> None:
+    order_id = "0199d3a2-8f10-7c3e-9a51-6f6d2f0c1b7e"
+    app = answering("/api/v1/orders/{order_id}", "/{locale}/orders/{order_id}/success")
+
+    @app.get("/orders/{order_id}/fails")
+    async def fails(order_id: str) -> str:
+        raise RuntimeError
+
+    with capture_logs() as logs:
+        async with client(edge(app)) as http:
+            for path in (f"/api/v1/orders/{order_id}", f"/en/orders/{order_id}/success", f"/nowhere/orders/{order_id}"):
+                await http.get(path, params={"order_id": order_id})
+            await http.get(f"/orders/{order_id}/fails")
+
+    shown = "0199d3a2-8f10-7c3e***"
+    assert [line["path"] for line in logs] == [
+        f"/api/v1/orders/{shown}",
+        f"/en/orders/{shown}/success",
+        f"/nowhere/orders/{shown}",
+        f"/orders/{shown}/fails",
+        f"/orders/{shown}/fails",
+    ]
+    assert order_id not in str(logs)
+
+
 @pytest.mark.parametrize(("kind", "closed"), [("websocket", True), ("lifespan", False)])
 async def test_only_http_is_served(kind: str, closed: bool) -> None:
     sent: list[Message] = []

@@ -54,6 +54,11 @@ class Order:
     refusal: Refused | None = None
 
 
+def in_log(order_id: UUID) -> str:
+    """What a log shows of an order's id: enough to find the order by. All of it opens what was bought."""
+    return str(order_id)[:18]
+
+
 @dataclass(frozen=True, slots=True)
 class Matched:
     """The provider's own word on a payment that an admin had marked as paid: booked already, now under the charge's real reference."""

@@ -10,7 +10,7 @@ from uuid import UUID
 import structlog
 from prometheus_client import Counter
 
-from services.payments.domain.orders import Form, Order
+from services.payments.domain.orders import Form, Order, in_log
 from services.payments.fulfilment.base import CannotFulfil, FulfilmentOrder, Locale
 from services.payments.products import Product
 from services.payments.store import due
@@ -67,7 +67,7 @@ class Fulfilments:
             made = await store.save_text(tx, self.seals, saga_id, text)
         if made:
             FULFILMENTS.labels(order.product, "fulfilled").inc()
-            log.info("order fulfilled", order_id=str(saga_id), product=order.product, correlation_id=order.correlation_id)
+            log.info("order fulfilled", order_id=in_log(saga_id), product=order.product, correlation_id=order.correlation_id)
         self.waiters.wake([saga_id])
 
     async def try_failed_again(self) -> None:
@@ -95,7 +95,7 @@ class Fulfilments:
             raise
         except Exception as error:
             # A class of the deployer's: whatever it raises may be its passing trouble.
-            log.exception("fulfiller failed", order_id=str(order.order_id), fulfiller=product.fulfiller.name)
+            log.exception("fulfiller failed", order_id=in_log(order.order_id), fulfiller=product.fulfiller.name)
             raise CannotFulfil(f"{product.fulfiller.name}: {type(error).__name__}") from error
         if not text.strip() or len(text.encode()) > TEXT_BYTES_MAX:
             raise CannotFulfil(f"{product.fulfiller.name}: the text must have 1 to {TEXT_BYTES_MAX} bytes", permanent=True)
@@ -113,7 +113,7 @@ class Fulfilments:
         tell = log.error if final else log.warning
         tell(
             "order not fulfilled",
-            order_id=str(order.order_id),
+            order_id=in_log(order.order_id),
             product=order.product,
             reason=reason[:_REASON_MAX],
             attempts=attempts,
