@@ -22,19 +22,21 @@ async def test_the_api_chapter_runs_as_it_stands(two_notifiers: Stack) -> None:
     blocks = BLOCKS.findall(chapter)
     assert len(blocks) > 5
 
-    # -x tells which line failed; a failure anywhere, also within a pipe, ends it.
-    shell = await asyncio.create_subprocess_exec(
-        "bash",
-        "-euxo",
-        "pipefail",
-        "-c",
-        "\n".join(blocks),
-        env={"PATH": os.environ["PATH"], "PURSER_URL": two_notifiers.gateway_url},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    async with asyncio.timeout(_SECONDS):
-        output, _ = await shell.communicate()
+    # A second time too, as whoever reads it does: what a run has left behind is in nobody's way.
+    for _run in range(2):
+        # -x tells which line failed; a failure anywhere, also within a pipe, ends it.
+        shell = await asyncio.create_subprocess_exec(
+            "bash",
+            "-euxo",
+            "pipefail",
+            "-c",
+            "\n".join(blocks),
+            env={"PATH": os.environ["PATH"], "PURSER_URL": two_notifiers.gateway_url},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        async with asyncio.timeout(_SECONDS):
+            output, _ = await shell.communicate()
 
-    assert shell.returncode == 0, output.decode()[-3_000:]
-    assert output.count(b'"status":"completed"') >= 3
+        assert shell.returncode == 0, output.decode()[-3_000:]
+        assert output.count(b'"status":"completed"') >= 3

@@ -8,8 +8,12 @@ from datetime import timedelta
 import pytest
 from structlog.testing import capture_logs
 
+from services.payments.domain.payments import Payment
 from services.payments.mock_book import MockBook
+from services.payments.providers.base import Unknown
+from services.payments.providers.mock import MockProvider
 from shared.contracts.base import utc_now
+from shared.contracts.payment_commands import Refused
 from shared.contracts.queries import GetPayment, PaymentView
 from tests.integration.payments_world import PaymentsWorld, complete_command, payments_world
 
@@ -58,6 +62,33 @@ async def test_an_open_session_is_left_alone_and_an_expired_one_ends(fresh_datab
         await world.reconciler.reconcile_due()
 
         assert await state(world) == [("pending", 0), ("expired", 0)]
+
+
+async def test_a_session_whose_time_is_over_here_is_ended_at_the_provider_first(
+    fresh_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else somebody could still pay what we call expired; a provider that does not say so leaves it open here too."""
+    async with payments_world(fresh_database_url) as world:
+        created = await world.deposit()
+        async with world.pool.acquire() as db:
+            await db.execute("update payments.payments set expires_at = now()")
+
+        async def silent(_: MockProvider, __: Payment) -> Unknown:
+            return Unknown()
+
+        with monkeypatch.context() as changed:
+            changed.setattr(MockProvider, "cancel", silent)
+            await world.reconciler.reconcile_due()
+        assert await state(world) == [("pending", 0)]
+
+        async with world.pool.acquire() as db:
+            await db.execute("update payments.payments set reconcile_at = now()")
+        await world.reconciler.reconcile_due()
+        assert await state(world) == [("expired", 0)]
+        refused = (await world.mock_sessions.complete(complete_command(created.session_id))).answer
+        assert isinstance(refused, Refused)
+        assert refused.code == "session_final"
+        assert await world.rows("select outcome from payments.mock_sessions") == [{"outcome": "canceled"}]
 
 
 async def test_a_success_that_is_being_decided_as_the_session_ends_is_not_taken_for_expired(fresh_database_url: str) -> None:
