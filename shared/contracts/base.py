@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Final
 from uuid import UUID
 
 import uuid_utils.compat as uuid_utils
@@ -18,9 +19,14 @@ Reference = Annotated[str, StringConstraints(min_length=3, max_length=300)]
 CorrelationId = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 
 
+_BELOW_THE_VERSION: Final = (1 << 76) - 1
+
+
 def new_id() -> UUID:
-    """A new UUIDv7 (RFC 9562): random, and sorted by time so that indexes stay dense."""
-    return uuid_utils.uuid7()
+    """A new UUIDv7 (RFC 9562): the millisecond first, so that indexes stay dense, then 74 random bits. Generators that count within the
+    millisecond leave 32 bits between an id and the next one, and an order's id is its secret."""
+    random = uuid_utils.uuid4().int & _BELOW_THE_VERSION
+    return UUID(int=time.time_ns() // 1_000_000 << 80 | 7 << 76 | random)
 
 
 def utc_now() -> datetime:
