@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Literal
+from datetime import datetime, timedelta
+from typing import Final, Literal
 from uuid import UUID
 
 from shared.money import Money
+
+KEY_LIFE: Final = timedelta(hours=20)
+"""Providers forget an idempotency key after a day (Stripe: at least 24 hours): from then on the same refund or payout, sent again, would be
+another one, so what became of it is only asked about."""
 
 
 @dataclass(frozen=True, slots=True)

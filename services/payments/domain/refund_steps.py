@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
-from typing import Final
 
 from services.payments.domain import refusals
-from services.payments.domain.facts import RefundTold
+from services.payments.domain.facts import KEY_LIFE, RefundTold
 from services.payments.domain.payments import PAID_FROM_BALANCE
 from services.payments.domain.refunds import BACK, IN_FLIGHT, Refund, State
 from shared.contracts.wallet_commands import Account, Leg
 from shared.money import Money
-
-KEY_LIFE: Final = timedelta(hours=20)
 
 
 def freed(refund: Refund) -> Refund:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final, Literal
 from uuid import UUID
 
-from services.payments.domain.facts import Paid
+from services.payments.domain.facts import KEY_LIFE, Paid
 from services.payments.domain.payments import Decision, Mismatch, Moved, Payment, Status, completed
 from shared.contracts.base import new_id
 from shared.contracts.wallet_commands import Account, EntryKind, Leg, MoveFunds
@@ -18,9 +18,6 @@ ItemStatus = Literal["open", "assigned", "refunded", "written_off"]
 ItemDecision = Literal["assign_user", "assign_payment", "refund", "write_off"]
 RefundState = Literal["sent", "pending", "settled"]
 """It may have reached the provider; the provider has it and tells later; the money has left there."""
-
-KEY_LIFE: Final = timedelta(hours=20)
-"""Providers forget a key after a day (Stripe: at least 24 hours): from then on the same order would be another refund."""
 
 BY_RULE: Final = "system"
 """Who decided that a second charge belongs to the payer whom we know."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
@@ -14,7 +13,7 @@ from prometheus_client import Counter
 
 from services.payments.domain import refusals
 from services.payments.domain import withdrawals as domain
-from services.payments.domain.facts import Fact, PayoutTold
+from services.payments.domain.facts import KEY_LIFE, Fact, PayoutTold
 from services.payments.domain.payments import Payment
 from services.payments.domain.withdrawal_decisions import Against, Moved, told
 from services.payments.domain.withdrawals import MANUAL, Status, Step, Withdrawal
@@ -43,9 +42,6 @@ STEP_SECONDS: Final = 6.0
 _SENDING_SECONDS: Final = 12.0
 """Likewise for a payout; when it is sent twice at once after all, it has the same key."""
 _STEPS_MAX: Final = 20
-
-SEND_AGAIN: Final = timedelta(hours=20)
-"""Providers forget keys after a day: past this an unknown payout is only asked about, never asked for again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +185,7 @@ class WithdrawalSaga:
         order = PayoutOrder(withdrawal.withdrawal_id, withdrawal.money, destination)
         # Nothing else is written of it while it is being sent. A crash may have kept us from noting that its outcome is unknown.
         sent_at = min(withdrawal.updated_at, withdrawal.unknown_since or withdrawal.updated_at)
-        too_late = utc_now() - sent_at > SEND_AGAIN
+        too_late = utc_now() - sent_at > KEY_LIFE
         if too_late or withdrawal.unknown_since is not None:
             answer = await payouts.find_payout(order)
             if too_late or not isinstance(answer, Unknown):
