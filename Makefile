@@ -16,7 +16,7 @@ ARGS ?=
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
 
-demo: $(STAMP) ## from nothing to a paid top-up on an open socket, told line by line
+demo: $(STAMP) ## from nothing to money in, back and out on an open socket, told line by line
 	@$(PYTHON_RUN) deploy.local.demo
 
 run: $(STAMP) ## the whole stack, left running; Ctrl-C stops it

@@ -15,12 +15,13 @@ from deploy.local.postgres import PostgresServer
 from deploy.local.rabbitmq import RabbitmqServer
 from deploy.local.services import PROJECT
 from deploy.prepare import database_urls
+from deploy.verify import CANNOT_ASK
 
 _SECONDS = 600.0
 
 
 def main() -> None:
-    """Exits as `python -m deploy.verify` does: 0 when every invariant holds."""
+    """Exits as `python -m deploy.verify` does: 0 when every invariant holds, 1 when some are broken, 2 when they cannot be asked."""
     argparse.ArgumentParser(
         prog="python -m deploy.local.verify",
         description=__doc__,
@@ -30,7 +31,7 @@ def main() -> None:
         code = asyncio.run(_verify())
     except LocalError as error:
         print(f"verify: {error}", file=sys.stderr)
-        code = 1
+        code = CANNOT_ASK
     raise SystemExit(code)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import orjson
 import pytest
 
+from deploy.local import verify as local_verify
 from deploy.prepare import prepare
 from deploy.verification.asking import ask_all
 from deploy.verification.dead_letters import find_dead_letters
@@ -107,3 +108,15 @@ async def test_what_cannot_be_asked_is_not_called_right(world: WalletWorld) -> N
     unset = await run_verify()
     assert unset.returncode == 2
     assert "VERIFIER_DATABASE_URL is not set" in unset.stderr
+
+
+async def test_a_checkout_without_a_book_cannot_be_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(local_verify, "LOCAL", tmp_path)
+    monkeypatch.setattr(local_verify, "read_settings", dict)
+    monkeypatch.setattr(sys, "argv", ["verify"])
+    with pytest.raises(SystemExit) as ended:
+        await asyncio.to_thread(local_verify.main)
+    assert ended.value.code == 2, "1 would say that the book is wrong"
+    assert "no book yet" in capsys.readouterr().err
