@@ -96,6 +96,15 @@ def bare_list(told: dict[str, Any], item: type[BaseModel], headers: Mapping[str,
     return told
 
 
+def with_error(told: dict[str, Any], status: int, shape: type[ProblemAnswer], errors: Mapping[str, str]) -> dict[str, Any]:
+    """The operation whose problems of `status` are of `shape`: they have a member `error` too, each code its own."""
+    content = told["responses"][status]["content"][PROBLEM_TYPE]
+    content["schema"] = _ref(shape)
+    for code, example in content["examples"].items():
+        example["value"] |= {"error": errors[code]}
+    return told
+
+
 def problem_responses(codes: Sequence[str]) -> dict[int | str, dict[str, Any]]:
     """Each status of `codes` with an example a code."""
     by_status: dict[int | str, dict[str, Any]] = {}
@@ -124,7 +133,8 @@ def install(app: FastAPI, *, public_url: str, more_paths: Mapping[str, Any]) -> 
 def _document(app: FastAPI, public_url: str, more_paths: Mapping[str, Any]) -> dict[str, Any]:
     document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
     document["paths"].update(more_paths)
-    models: list[type[BaseModel]] = [*RequestBody.__subclasses__(), *Answer.__subclasses__(), ProblemAnswer]
+    problems: list[type[BaseModel]] = [ProblemAnswer, *ProblemAnswer.__subclasses__()]
+    models: list[type[BaseModel]] = [*RequestBody.__subclasses__(), *Answer.__subclasses__(), *problems]
     _, definitions = models_json_schema([(model, "validation") for model in models], ref_template=_REF)
     components = document.setdefault("components", {})
     components["schemas"] = dict(sorted({**components.get("schemas", {}), **definitions["$defs"]}.items()))

@@ -6,6 +6,7 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+from structlog.testing import capture_logs
 
 from services.payments.providers.base import Accepted, Unknown
 from shared.contracts.base import new_id, utc_now
@@ -193,8 +194,11 @@ async def test_a_command_that_was_begun_in_time_is_finished_however_late(fresh_d
 
 async def test_outside_production_the_mock_stands_in_for_a_known_method(fresh_database_url: str) -> None:
     async with payments_world(fresh_database_url) as world:
-        assert (await world.deposit(method="stripe")).method == "mock"
-        assert (await world.deposit(method=None)).method == "mock"
+        with capture_logs() as lines:
+            assert (await world.deposit(method="stripe")).method == "mock"
+            assert (await world.deposit(method=None)).method == "mock"
+
+        assert [line["asked"] for line in lines if "MOCK MODE" in line["event"]] == ["stripe"], "the other asked for no other"
 
 
 async def test_a_method_that_is_off_is_refused_with_the_list(fresh_database_url: str) -> None:

@@ -147,6 +147,19 @@ def test_every_problem_is_described_with_an_example_of_its_own_status(document: 
     assert set(CODES) - told == {"method_not_allowed", "not_received"}
 
 
+@pytest.mark.parametrize("path", ["/api/v1/payments/paid-interpretation", "/api/payments/paid-interpretation"])
+def test_an_order_that_is_not_paid_has_its_own_shape(document: dict[str, Any], path: str) -> None:
+    (content,) = document["paths"][path]["get"]["responses"]["402"]["content"].values()
+    shape = document["components"]["schemas"][content["schema"]["$ref"].rpartition("/")[2]]
+
+    assert {"error", "code", "status"} <= set(shape["required"])
+    assert {code: example["value"]["error"] for code, example in content["examples"].items()} == {
+        "order_not_paid": "Order not paid",
+        "order_refunded": "Order refunded",
+        "not_ready": "Order not ready",
+    }
+
+
 def test_what_asks_a_service_behind_can_be_503_and_what_needs_somebody_401(document: dict[str, Any]) -> None:
     for name, operation in operations(document):
         assert ("401" in operation["responses"]) == (bool(operation["security"]) or "login" in name), name

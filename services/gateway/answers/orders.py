@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Literal
 
-from pydantic import Field, WithJsonSchema
+from pydantic import ConfigDict, Field, WithJsonSchema
 
 from services.gateway.answers import Amount, AmountMinor, Answer, Currency, Id, Moment, ProblemAnswer, SessionId
 
@@ -86,6 +86,13 @@ class OrderMarkedPaidAnswer(Answer):
     amount: Amount
     amount_minor: AmountMinor
     currency: Currency
+
+
+class OrderNotPaidAnswer(ProblemAnswer):
+    """A problem with a short text of its own, for pages that look for that alone."""
+
+    model_config = ConfigDict(title="Order not paid", extra="allow")
+    error: Annotated[str, Field(examples=["Order not paid"])]
 
 
 class InterpretationAnswer(Answer):

@@ -10,8 +10,8 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from services.gateway.answers.orders import InterpretationAnswer
-from services.gateway.documentation import operation
+from services.gateway.answers.orders import InterpretationAnswer, OrderNotPaidAnswer
+from services.gateway.documentation import operation, with_error
 from services.gateway.edge import request_id_of
 from services.gateway.parts import GatewayParts
 from services.gateway.problems import PROBLEM_TYPE, Problem, RefusedByDecision, refused_object, status_of
@@ -27,16 +27,20 @@ _RETRY_SECONDS: Final = 2
 _ERRORS: Final = {"order_not_paid": "Order not paid", "order_refunded": "Order refunded", "not_ready": "Order not ready"}
 """The extension member `error` of a 402."""
 
-_TELLS: Final = operation(
-    "What a paid order bought",
-    answers={200: (InterpretationAnswer, "Made once; asking again gives the same text.")},
-    problems=(
-        "order_not_paid", "order_refunded", "not_ready", "order_not_found", "interpretation_not_found", "invalid_request", "no_answer",
-        "fulfilment_failed",
+_TELLS: Final = with_error(
+    operation(
+        "What a paid order bought",
+        answers={200: (InterpretationAnswer, "Made once; asking again gives the same text.")},
+        problems=(
+            *_ERRORS, "order_not_found", "interpretation_not_found", "invalid_request", "no_answer", "fulfilment_failed",
+        ),
+        asks_behind=True,
+        signed_in=False,
+        description="For whoever knows the order's id. Paid but not made yet is waited for.",
     ),
-    asks_behind=True,
-    signed_in=False,
-    description="For whoever knows the order's id. Paid but not made yet is waited for. A 402 also has `error`, a short text.",
+    402,
+    OrderNotPaidAnswer,
+    _ERRORS,
 )  # fmt: skip
 
 OrderId = Annotated[str, Query(max_length=100, description="The order's id.", examples=["4f0a1c9e-6b1d-8c3e-9a51-6f6d2f0c1b7e"])]
