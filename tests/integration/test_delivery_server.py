@@ -3,139 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import aio_pika
 import pytest
-import structlog
-from aio_pika.exceptions import CONNECTION_EXCEPTIONS
-from faststream.rabbit import RabbitBroker
-from pydantic import TypeAdapter
 
 from shared.contracts.payment_commands import CompleteMockSession, CreateDeposit
-from shared.contracts.queries import GetBalances, GetTransfer, TransferView
-from shared.contracts.topology import MAX_ATTEMPTS, PAYMENTS_COMMANDS, WALLET_QUERIES, Exchange, Queue
-from shared.delivery import failures as failures_module
-from shared.delivery.declare import declare_queue
-from shared.delivery.errors import BrokerUnavailable, Busy, NoAnswer, NotYet, Permanent
+from shared.contracts.queries import GetBalances
+from shared.contracts.topology import MAX_ATTEMPTS, PAYMENTS_COMMANDS
+from shared.delivery.errors import Busy, NoAnswer, NotYet, Permanent
 from shared.delivery.publisher import Publisher
 from shared.delivery.requests import Requests
-from shared.delivery.server import consuming, make_broker, of, serve
-from tests.integration.delivery_world import World, delivery_world, eventually
-from tests.integration.delivery_world import sooner_noticed as sooner_noticed
+from tests.integration.delivery_world import World, eventually
+from tests.integration.server_world import ANSWERS, DONE, Handler, serving, settled, settled_by_the_next
+from tests.integration.server_world import fast_delays as fast_delays
+from tests.integration.server_world import handler as handler
+from tests.integration.server_world import plain_tracebacks as plain_tracebacks
+from tests.integration.server_world import requests as requests
+from tests.integration.server_world import world as world
 from tests.integration.test_delivery_publisher import command
 from tests.integration.test_delivery_requests import question
-from tests.management import management
-
-ANSWERS: TypeAdapter[TransferView] = TypeAdapter(TransferView)
-FAST = Queue("retry.fast", "payments", "the delays of these tests", "delay", ttl_ms=30)
-DONE = TransferView(reference="done", posted=True)
-
-
-class Handler:
-    """Counts what it was handed; `rule` decides by that count: an answer, an error, or a wait."""
-
-    def __init__(self) -> None:
-        self.calls = 0
-        self.at_once = 0
-        self.most_at_once = 0
-        self.rule: Callable[[int], Awaitable[None]] | None = None
-
-    async def handle(self) -> TransferView:
-        self.calls += 1
-        self.at_once += 1
-        self.most_at_once = max(self.most_at_once, self.at_once)
-        try:
-            if self.rule is not None:
-                await self.rule(self.calls)
-        finally:
-            self.at_once -= 1
-        return DONE
-
-    def fail(self, error: Exception, times: int = 1000) -> None:
-        async def rule(call: int) -> None:
-            if call <= times:
-                raise error
-
-        self.rule = rule
-
-
-@pytest.fixture
-async def world(amqp_url: str) -> AsyncIterator[World]:
-    async with delivery_world(amqp_url, heartbeat_seconds=1) as world:
-        await world.channel.declare_exchange(FAST.name, aio_pika.ExchangeType.FANOUT, durable=True)
-        await declare_queue(world.channel, FAST)
-        yield world
-
-
-@pytest.fixture(autouse=True)
-def plain_tracebacks() -> Iterator[None]:
-    """The development form of a traceback, with all variables, takes a second each."""
-    structlog.configure(processors=[structlog.processors.format_exc_info, structlog.processors.KeyValueRenderer()])
-    yield
-    structlog.reset_defaults()
-
-
-@pytest.fixture
-def handler() -> Handler:
-    return Handler()
-
-
-@pytest.fixture
-async def requests(world: World) -> Requests:
-    """On a line of its own, which stays up when the service's is disturbed."""
-    return Requests(await world.new_link("gateway", direct=True), app_id="gateway")
-
-
-@pytest.fixture
-async def fast_delays(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every delayed retry waits 30 ms, in a queue like the others."""
-    monkeypatch.setattr(failures_module, "delay_exchange", lambda seconds: Exchange(FAST.name, "fanout"))
-
-
-@asynccontextmanager
-async def serving(world: World, handler: Handler, publisher: Publisher | None = None) -> AsyncIterator[RabbitBroker]:
-    """payments' commands and wallet's questions, answered by `handler`."""
-    broker = make_broker(world.proxied_url, app_id="test", name="the server", heartbeat_seconds=1)
-    router, commands = serve(PAYMENTS_COMMANDS, publisher or world.publisher)
-
-    @commands(filter=of(CreateDeposit))
-    async def on_create_deposit(command: CreateDeposit) -> TransferView:
-        return await handler.handle()
-
-    broker.include_router(router)
-    router, questions = serve(WALLET_QUERIES, publisher or world.publisher)
-
-    @questions(filter=of(GetTransfer))
-    async def on_get_transfer(query: GetTransfer) -> TransferView:
-        return await handler.handle()
-
-    broker.include_router(router)
-    await broker.start()
-    try:
-        yield broker
-    finally:
-        await broker.stop()
-
-
-async def settled(world: World) -> None:
-    """Nothing waits anywhere, nothing is in anybody's hands, and nothing is dead."""
-
-    async def all_empty() -> bool:
-        return sum([await world.ready(queue) for queue in (PAYMENTS_COMMANDS, FAST, PAYMENTS_COMMANDS.dead_name, WALLET_QUERIES)]) == 0
-
-    await eventually(all_empty, "settled", 10)
-
-
-async def settled_by_the_next(world: World, handler: Handler) -> None:
-    """What was in doubt when the line broke, and so was given back at the end, is done by who serves next."""
-    async with serving(world, handler):
-        await settled(world)
-        await asyncio.sleep(0.1)
-    await settled(world)
 
 
 async def test_a_command_is_answered_and_acknowledged(world: World, handler: Handler, requests: Requests) -> None:
@@ -343,99 +230,4 @@ async def test_a_question_that_nobody_knows_is_told_in_the_log(
         with pytest.raises(NoAnswer):
             await requests.ask(GetBalances(correlation_id="request-1", user_ids=("1",)), ANSWERS, timeout_seconds=0.5)
     assert "question not answered" in capsys.readouterr().out
-    await settled(world)
-
-
-# The broker and the end
-
-
-async def test_a_queue_that_is_not_declared_stops_the_start(world: World, handler: Handler, rabbitmq_server: Any) -> None:
-    async with management(rabbitmq_server, world.amqp_url) as broker:
-        await broker.delete_queue(WALLET_QUERIES.name)
-    with pytest.raises(CONNECTION_EXCEPTIONS):
-        async with serving(world, handler):
-            pass
-
-
-async def test_after_a_lost_line_it_serves_again_by_itself(world: World, handler: Handler, requests: Requests) -> None:
-    async with serving(world, handler):
-        for _ in range(2):
-            await world.lose_and_regain()
-            assert await requests.ask(command(), ANSWERS, timeout_seconds=20) == DONE
-            assert await requests.ask(question(), ANSWERS, timeout_seconds=20) == DONE
-    await settled_by_the_next(world, handler)
-
-
-async def test_it_is_ready_only_while_commands_come_in(world: World, handler: Handler, requests: Requests) -> None:
-    """What it publishes by may be back a second before."""
-
-    async def is_consuming() -> bool:
-        try:
-            await consuming(broker)
-        except BrokerUnavailable:
-            return False
-        return True
-
-    async def is_not() -> bool:
-        return not await is_consuming()
-
-    async with serving(world, handler) as broker:
-        assert await is_consuming()
-        await world.proxy.cut()
-        await eventually(is_not, "the loss is told")
-        world.proxy.restore()
-        await eventually(is_consuming, "the return is told")
-        assert await requests.ask(command(), ANSWERS, timeout_seconds=1) == DONE
-    assert await is_not(), "after its stop"
-
-
-async def test_after_a_hung_line_it_serves_again_by_itself(
-    sooner_noticed: None, world: World, handler: Handler, requests: Requests
-) -> None:
-    async with serving(world, handler):
-        assert await requests.ask(command(), ANSWERS, timeout_seconds=20) == DONE
-        world.proxy.hang()
-        lost = world.losses
-        await eventually(lambda: world.losses > lost, "the hang is noticed")
-        world.proxy.restore()
-        assert await requests.ask(command(), ANSWERS, timeout_seconds=30) == DONE
-    await settled_by_the_next(world, handler)
-
-
-async def test_stopping_finishes_and_answers_what_is_in_hand(world: World, handler: Handler, requests: Requests) -> None:
-    release = asyncio.Event()
-
-    async def rule(call: int) -> None:
-        await release.wait()
-
-    handler.rule = rule
-    async with serving(world, handler) as broker:
-        asking = asyncio.create_task(requests.ask(command(), ANSWERS, timeout_seconds=20))
-        await eventually(lambda: handler.at_once == 1, "in hand")
-        stopping = asyncio.create_task(broker.stop())
-        await asyncio.sleep(0.1)
-        release.set()
-        await stopping
-        assert await asking == DONE
-    await settled(world)
-
-
-async def test_what_is_not_finished_in_time_is_delivered_to_the_next(
-    world: World, handler: Handler, requests: Requests, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("shared.delivery.server._STOP_SECONDS", 0.2)
-
-    async def rule(call: int) -> None:
-        if call == 1:
-            await asyncio.sleep(3600)
-
-    handler.rule = rule
-    async with serving(world, handler) as broker:
-        asking = asyncio.create_task(requests.ask(command(), ANSWERS, timeout_seconds=30))
-        await eventually(lambda: handler.at_once == 1, "in hand")
-        begun = time.monotonic()
-        await broker.stop()
-        assert time.monotonic() - begun < 10
-    async with serving(world, handler):
-        assert await asking == DONE
     await settled(world)
