@@ -11,6 +11,7 @@ import orjson
 import pytest
 
 from services.payments.providers.mock import sign
+from services.payments.store.events import unsealed
 from shared.contracts.base import new_id, utc_now
 from shared.contracts.payment_commands import MockSessionDecided, Refused
 from shared.contracts.payment_events import PaymentCompleted, ProviderEventReceived
@@ -68,6 +69,23 @@ async def test_success_completes_the_payment_and_tells_wallet_once(fresh_databas
         assert told.correlation_id == "request-2", "the completing request's id goes on to the frame"
         assert await status_of(world, created.payment_id) == "completed"
         assert await world.rows("select count(*) as n from payments.provider_events") == [{"n": 1}]
+
+
+async def test_nobody_reads_what_a_provider_has_sent_off_the_disk(fresh_database_url: str) -> None:
+    """From the first row on; whoever has the key reads it as it came."""
+    async with payments_world(fresh_database_url) as world:
+        created = await world.deposit()
+        proof = await world.decide(created.session_id)
+        await world.settlement.handle([proof, event(new_id())])
+
+        rows = await world.rows("select stored.*, stored::text as text from payments.provider_events as stored order by outcome")
+        assert [row["outcome"] for row in rows] == ["applied", "unknown_reference"]
+        for row in rows:
+            seen = row["text"].encode() + row["sealed"]
+            assert not [
+                clear for clear in (b"session.paid", b"charge", b"webhook-", b"v1,") if clear in seen or clear.hex().encode() in seen
+            ]
+        assert unsealed(world.settlement.seal, rows[0]["sealed"]) == (proof.headers, proof.body)
 
 
 async def test_failure_fails_the_payment_and_tells_wallet_nothing(fresh_database_url: str) -> None:

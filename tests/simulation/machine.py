@@ -243,6 +243,7 @@ class Simulation(Steps):
             again = self.site.ask(first.who, "POST", first.path, first.body, key=first.key)
             assert (again.status_code, again.content) == (first.answer.status_code, first.answer.content), again.text
             assert again.headers["Idempotent-Replayed"] == "true"
+            self.heard["repeat", "replayed"] += 1
             self.compare([])
 
     @rule(pick=PICK)
@@ -250,5 +251,6 @@ class Simulation(Steps):
         if self.asked:
             first = self.asked[pick % len(self.asked)]
             other = self.site.ask(first.who, "POST", first.path, first.body | {"metadata": {"other": "yes"}}, key=first.key)
-            assert other.status_code == 422, other.text
+            assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused"), other.text
+            self.heard["another_request_under_its_key", "refused"] += 1
             self.compare([])

@@ -21,8 +21,8 @@ from tests.simulation.steps import WAIT_SECONDS, Ended, agreeing
 SETTINGS = {"PLATFORM_FEE_BPS": str(FEE_BPS), "RPC_TIMEOUT_SECONDS": "20"}
 
 RULES = {
-    "decide", "dispute", "finish", "is_canceled", "is_confirmed", "order_is_tried_again", "pay_for_a_session", "provider_tells", "refund",
-    "suspense_is_decided", "transfer", "withdraw",
+    "another_request_under_its_key", "decide", "dispute", "finish", "is_canceled", "is_confirmed", "order_is_tried_again",
+    "pay_for_a_session", "provider_tells", "refund", "repeat", "suspense_is_decided", "transfer", "withdraw",
 }  # fmt: skip
 # A few examples need not hit upon what few of the books have.
 MOST_RULES = RULES - {"order_is_tried_again", "is_canceled", "suspense_is_decided"}
