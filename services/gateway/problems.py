@@ -23,7 +23,7 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "payment_not_refundable": (400, "The payment is not paid"),
     "payment_disputed": (400, "The payment is disputed"),
     "invalid_signature": (400, "The webhook is not authentic"),
-    "payment_not_disputable": (400, "Nobody has paid it"),
+    "payment_not_disputable": (400, "There is nothing to dispute"),
     "not_authenticated": (401, "Log in first"),
     "invalid_token": (401, "The token is not valid"),
     "invalid_credentials": (401, "Login or password is wrong"),

@@ -113,6 +113,8 @@ async def test_what_it_cannot_be_made_to_say(world: OperatorsWorld) -> None:
     assert await world.control(made.session_id, "success", amount="50.001") == "invalid_amount"
     assert await world.control(made.session_id, "success", amount="50.5", currency="jpy") == "invalid_amount"
     assert await world.dispute(made.payment_id, "opened") == "payment_not_disputable"
+    from_balance = await world.refunds.paid(kind="payment", provider="balance", credited=False)
+    assert await world.dispute(from_balance.payment_id, "opened") == "payment_not_disputable", "it is there, and no bank knows of it"
     assert await world.dispute(new_id(), "opened") == "payment_not_found"
     world.controls, on = MockControls(world.refunds.payments.pool, on=False, wake=lambda: None), world.controls
     try:

@@ -55,9 +55,7 @@ class Model(Paying):
 
     def disputed(self, payment_id: str, event: DisputeEvent) -> tuple[str, Self]:
         payment = self.payments[payment_id]
-        if payment.from_balance:
-            return "payment_not_found", self
-        if payment.charged is None:
+        if payment.from_balance or payment.charged is None:
             return "payment_not_disputable", self
         dispute = payment.dispute
         if dispute is None:

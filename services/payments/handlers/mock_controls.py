@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
+from services.payments.domain.payments import PAID_FROM_BALANCE
 from services.payments.handlers.once import Once, check_deadline
 from services.payments.mock_book import MockBook, MockSession
 from services.payments.providers import mock_events
 from services.payments.providers.mock_events import MockEvent
 from services.payments.store import audit
+from services.payments.store import payments as payment_store
 from shared.contracts.mock_controls import MockEventScheduled, TellMockDispute, TellMockPayment
 from shared.contracts.payment_commands import CommandReply, FieldProblem, Refused
 from shared.money import Money, MoneyError, parse_major
@@ -54,7 +56,7 @@ class MockControls:
             check_deadline(command)
             session = await self._lock(tx, command.payment_id)
             if session is None:
-                return once.reply(Refused(code="payment_not_found", detail="There is no such payment.", request_id=command.correlation_id))
+                return once.reply(await self._never_at_the_mock(tx, command))
             charged = session.charged if session.outcome == "success" else await mock_events.charged_by_control(tx, session.session_id)
             if charged is None:
                 detail = "Nobody has paid it: there is nothing to dispute."
@@ -67,6 +69,14 @@ class MockControls:
     async def _lock(self, tx: Connection, named: str) -> MockSession | None:
         session_id = _uuid(named)
         return await MockBook.lock(tx, session_id, None, whoever=True) if self.on and session_id is not None else None
+
+    async def _never_at_the_mock(self, tx: Connection, command: TellMockDispute) -> Refused:
+        payment_id = _uuid(command.payment_id)
+        payment = await payment_store.find_payment(tx, payment_id) if self.on and payment_id is not None else None
+        if payment is not None and payment.provider == PAID_FROM_BALANCE:
+            detail = "It was paid from a balance: there is no bank that could dispute it."
+            return Refused(code="payment_not_disputable", detail=detail, request_id=command.correlation_id)
+        return Refused(code="payment_not_found", detail="There is no such payment.", request_id=command.correlation_id)
 
     def _scheduled(self, reply: ControlReply) -> ControlReply:
         self.wake()
