@@ -59,6 +59,10 @@ def invalid_cursor(request_id: str) -> Refused:
     return Refused(code="invalid_cursor", detail="The cursor is not one of this list.", errors=(problem,), request_id=request_id)
 
 
+def session_not_found(request_id: str) -> Refused:
+    return Refused(code="session_not_found", detail="There is no such session.", request_id=request_id)
+
+
 def order_not_found(request_id: str) -> Refused:
     return Refused(code="order_not_found", detail="There is no such order.", request_id=request_id)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
+from services.payments.domain import refusals
 from services.payments.domain.payments import PAID_FROM_BALANCE
 from services.payments.handlers.once import Once, check_deadline
 from services.payments.mock_book import MockBook, MockSession
@@ -38,7 +39,7 @@ class MockControls:
             check_deadline(command)
             session = await self._lock(tx, command.session_id)
             if session is None:
-                return once.reply(Refused(code="session_not_found", detail="There is no such session.", request_id=command.correlation_id))
+                return once.reply(refusals.session_not_found(command.correlation_id))
             money = _money(command, session)
             if isinstance(money, Refused):
                 return once.reply(money)

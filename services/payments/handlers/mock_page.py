@@ -41,7 +41,7 @@ class MockPage:
             payment = await self.waiters.until(payment.payment_id, ask, _is_settled, query.wait_seconds)
         found = None if payment is None else await self.book.find(query.session_id)
         if payment is None or found is None:
-            return _session_not_found(query.correlation_id)
+            return refusals.session_not_found(query.correlation_id)
         session, _ = found
         return MockSessionView(
             session_id=session.session_id,
@@ -64,7 +64,7 @@ class MockPage:
             return EndedReply(answer=refusals.too_late(command.correlation_id))
         payment = await self._find(command.session_id, command.user_id)
         if payment is None or self.mock is None:
-            return EndedReply(answer=_session_not_found(command.correlation_id))
+            return EndedReply(answer=refusals.session_not_found(command.correlation_id))
         if payment.status is Status.PENDING:
             await self.settlement.settle_ended(await self.mock.cancel(payment), payment, expired=False)
             payment = await self._find(command.session_id, command.user_id)
@@ -80,7 +80,3 @@ class MockPage:
 
 def _is_settled(payment: Payment | None) -> bool:
     return payment is None or payment.told_at(utc_now()) != Status.PENDING
-
-
-def _session_not_found(request_id: str) -> Refused:
-    return Refused(code="session_not_found", detail="There is no such session.", request_id=request_id)

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import structlog
 
+from services.payments.domain import refusals
 from services.payments.handlers.once import Once, check_deadline
 from services.payments.mock_book import MockBook, MockSession
 from services.payments.providers.mock import MockProvider, outcome_event_id
@@ -62,10 +63,10 @@ class MockSessions:
         request_id = command.correlation_id
         named = _uuid(command.session_id)
         if self.mock is None or named is None:
-            return _session_not_found(request_id)
+            return refusals.session_not_found(request_id)
         session = await MockBook.lock(tx, named, command.user_id)
         if session is None:
-            return _session_not_found(request_id)
+            return refusals.session_not_found(request_id)
         now = await MockBook.now(tx)
         refused = _wrong_amount(session, command.amount, request_id) or _final(session, command.outcome, now, request_id)
         if refused is not None:
@@ -105,10 +106,6 @@ def _final(session: MockSession, outcome: str, now: datetime, request_id: str) -
     if session.outcome is None and now >= session.expires_at:
         return Refused(code="session_final", detail="The session has expired.", request_id=request_id)
     return None
-
-
-def _session_not_found(request_id: str) -> Refused:
-    return Refused(code="session_not_found", detail="There is no such session.", request_id=request_id)
 
 
 def _uuid(text: str) -> UUID | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
+from services.payments.domain import refusals
 from services.payments.domain.sessions import CoachingSession, Kept
 from services.payments.handlers.once import Once, check_deadline
 from services.payments.store import audit
@@ -51,7 +52,7 @@ class Sessions:
         async with connection(self.pool) as db:
             kept = await store.find(db, query.session_id)
         if kept is None:
-            return Refused(code="session_not_found", detail="There is no such session.", request_id=query.correlation_id)
+            return refusals.session_not_found(query.correlation_id)
         return _view(kept)
 
 
