@@ -26,7 +26,7 @@ README: Final = Path(__file__).resolve().parent.parent / "README.md"
 
 
 def picture() -> str:
-    """Some sixty lines of text, at most 140 wide, without a last line end."""
+    """Some eighty lines of text, at most 140 wide, without a last line end."""
     return "\n".join([*_hops(), "", *_queues(), "", *_failures()])
 
 
