@@ -73,10 +73,11 @@ PhoneField = Annotated[
     | None,
     Field(description="This or email; an empty text counts as missing.", examples=["+381 60 123 4567"]),
 ]
+_BirthDate = Annotated[date, BeforeValidator(_birth_date), WithJsonSchema({"type": "string", "format": "date"})]
 BirthDateField = Annotated[
-    Annotated[date, BeforeValidator(_birth_date), WithJsonSchema({"type": "string", "format": "date"})] | None,
-    Field(description="From 1900 on; left out, what is made says nothing of it.", examples=["1990-05-17"]),
+    _BirthDate | None, Field(description="From 1900 on; left out, what is made says nothing of it.", examples=["1990-05-17"])
 ]
+DatedBirthDateField = Annotated[_BirthDate | None, Field(description="From 1900 on; left out, it is today.", examples=["1990-05-17"])]
 
 _CHAKRAS: Final = ["muladhara", "svadhisthana", "manipura", "anahata", "vishuddha", "ajna", "sahasrara"]
 _POINTS: Final = [{"chakra": "anahata", "value": 7}, {"chakra": "ajna", "value": 3}]

@@ -28,6 +28,7 @@ class CreateOrder(Command):
     email: str | None = Field(max_length=254)
     phone: str | None = Field(max_length=32)
     birth_date: date | None = None
+    dated_when_ordered: bool = Field(default=False, description="a birth_date that is left out is the day of the order (UTC)")
     points: JsonValue = Field(default=None, description="as they were sent; the product says what they must be")
     method: str | None = Field(default=None, max_length=32, description="none: the first one configured")
     locale: str = Field(default="en", max_length=8)

@@ -106,8 +106,9 @@ async def test_the_aliases_have_defaults(world: World, path: str) -> None:
 
     assert answer.status_code == 201, answer.text
     assert set(answer.json()) == set((await guest(world, FORM)).json())
-    command, _ = world.stand_ins.asked_of(CreateOrder)
+    command, plain = world.stand_ins.asked_of(CreateOrder)
     assert (command.product, command.method, command.birth_date, command.email) == ("chakras", None, None, None)
+    assert (command.dated_when_ordered, plain.dated_when_ordered) == (True, False)
     assert command.idempotency.operation == f"POST {path}"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -41,6 +42,21 @@ async def test_nobody_reads_the_maker_or_the_points_off_the_disk(fresh_database_
 
         for secret in ("ana.secret", "601234567", "anahata", "1990-05-17", text[:20]):
             assert secret not in rows
+
+
+async def test_a_date_of_birth_that_is_left_out_is_none_or_the_day_of_the_order(fresh_database_url: str) -> None:
+    """As whoever took the order says: its older addresses mean today."""
+    async with orders_world(fresh_database_url) as world:
+        texts = []
+        forms: list[dict[str, Any]] = [{"dated_when_ordered": True}, {"birth_date": utc_now().date()}, {}]
+        for number, form in enumerate(forms):
+            created = await world.order(key=f"key-{number}", **form)
+            await world.tell(paid(created.session_id, f"ch_{number}"))
+            await world.fulfil_due()
+            texts.append(await world.read(created.order_id))
+
+        dated, of_today, undated = texts
+        assert dated == of_today != undated
 
 
 async def test_fifty_parallel_repeats_make_one_order(fresh_database_url: str) -> None:

@@ -21,7 +21,7 @@ from services.gateway.edge import request_id_of
 from services.gateway.fields import ExternalIdField, Locale, MetadataField, RequestBody
 from services.gateway.guests import caller_of_order, guest_callers
 from services.gateway.idempotency import caller_of
-from services.gateway.order_fields import BirthDateField, EmailField, PhoneField, PointsField
+from services.gateway.order_fields import BirthDateField, DatedBirthDateField, EmailField, PhoneField, PointsField
 from services.gateway.parts import AdminOnly, GatewayParts, GuestOrSignedIn, Parts
 from services.gateway.problems import Problem, RefusedByDecision, malformed
 from services.gateway.rendering import orders as rendering
@@ -66,6 +66,7 @@ class OrderRequest(RequestBody, _Form):
 
 class OrderLinkRequest(RequestBody, _Form):
     product: ProductField = _DEFAULT_PRODUCT
+    birth_date: DatedBirthDateField = None
 
 
 class OrderPaymentRequest(RequestBody):
@@ -100,7 +101,7 @@ _MAKES_LINK: Final = operation(
     asks_behind=True,
     idempotent=True,
     guests=True,
-    description="As POST /api/v1/orders; product may be left out.",
+    description="As POST /api/v1/orders; product may be left out, and a birth_date that is left out is today.",
 )
 
 
@@ -144,6 +145,7 @@ async def _create(
         email=form.email,
         phone=form.phone,
         birth_date=form.birth_date,
+        dated_when_ordered=isinstance(form, OrderLinkRequest),
         points=form.points,
         method=form.method,
         locale=form.locale or own or parts.settings.default_locale,

@@ -227,13 +227,15 @@ def _checked(command: CreateOrder, product: Product) -> Form:
         raise InvalidForm(_problem("locale", f"must be one of {', '.join(product.titles)}"))
     if command.email is None and command.phone is None:
         raise InvalidForm(_problem("email", "is required, or phone"))
+    ordered_on = utc_now().date()
+    birth_date = ordered_on if command.birth_date is None and command.dated_when_ordered else command.birth_date
     if product.fulfiller is not None:
-        points = product.fulfiller.validate(command.points, command.birth_date, utc_now().date())
+        points = product.fulfiller.validate(command.points, birth_date, ordered_on)
     elif command.points:
         raise InvalidForm(_problem("points", "are none of this product's"))
     else:
         points = ()
-    return Form(email=command.email, phone=command.phone, birth_date=command.birth_date, points=points)
+    return Form(email=command.email, phone=command.phone, birth_date=birth_date, points=points)
 
 
 def _not_payable(order: Order, sessions: list[Payment], request_id: str) -> Refused | None:
