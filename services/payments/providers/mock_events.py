@@ -7,33 +7,18 @@ it; one that was decided stays so in the book, however contrary the event.
 
 from __future__ import annotations
 
-import asyncio
-import base64
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any, Final, Literal
+from datetime import datetime
+from typing import Any, Literal
 from uuid import UUID
 
 import orjson
-import structlog
 
 from services.payments.mock_book import MockBook, MockSession
-from services.payments.providers.mock import sign
+from services.payments.providers.mock_telling import LEASE, Telling
 from shared.contracts.base import new_id
-from shared.contracts.payment_events import ProviderEventReceived
-from shared.delivery.errors import DeliveryError
-from shared.keys import Keys
 from shared.money import Money
-from shared.postgres import Connection, Pool, is_outage, transaction
-
-log = structlog.get_logger(__name__)
-
-_BATCH: Final = 200
-_LEASE: Final = timedelta(seconds=15)
-_PAUSE_SECONDS: Final = 0.25
-
-Publish = Callable[[ProviderEventReceived], Awaitable[None]]
+from shared.postgres import Connection, transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,31 +90,11 @@ async def charged_by_control(tx: Connection, session_id: UUID) -> Money | None:
     return None if row is None else Money(row["amount_minor"], row["currency"])
 
 
-class MockEvents:
-    """Tells what is due; `publish` hands an event on as gateway does, and returns when it is confirmed."""
-
-    def __init__(self, pool: Pool, keys: Keys, publish: Publish) -> None:
-        self._pool = pool
-        self._keys = keys
-        self._publish = publish
-        self._due = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
-
-    async def start(self) -> None:
-        self._task = asyncio.create_task(self._run(), name="mock events")
-
-    async def stop(self) -> None:
-        """Ends at once; what was not told is told by whoever runs next."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-
-    def wake(self) -> None:
-        """Something has become due just now."""
-        self._due.set()
+class MockEvents(Telling):
+    what = "events of the mock's controls"
+    batch = 200
 
     async def tell_due(self) -> int:
-        """Tells one batch; how many that were. A crash before the book has it down tells the same event again, once the lease is over."""
         async with transaction(self._pool) as tx:
             rows = await tx.fetch(
                 """
@@ -141,13 +106,13 @@ class MockEvents:
                 )
                 returning *
                 """,
-                _BATCH,
-                _LEASE,
+                self.batch,
+                LEASE,
             )
             for row in sorted(rows, key=lambda row: (row["due_at"], row["event_id"])):
                 await _happen(tx, row)
         if rows:
-            await asyncio.gather(*(self._publish(self._signed(row)) for row in rows))
+            await self._publish_all([(row["event_id"], row["body"], row["correlation_id"]) for row in rows])
             async with transaction(self._pool) as tx:
                 await tx.execute(
                     """
@@ -159,29 +124,6 @@ class MockEvents:
                     [row["copy"] for row in rows],
                 )
         return len(rows)
-
-    async def _run(self) -> None:
-        while True:
-            try:
-                while await self.tell_due() == _BATCH:
-                    pass
-            except Exception as error:
-                if isinstance(error, DeliveryError) or is_outage(error):
-                    log.warning("telling the mock's events was interrupted", error=type(error).__name__)
-                else:
-                    log.exception("telling the mock's events failed")
-            try:
-                async with asyncio.timeout(_PAUSE_SECONDS):
-                    await self._due.wait()
-            except TimeoutError:
-                continue
-            self._due.clear()
-
-    def _signed(self, row: Any) -> ProviderEventReceived:
-        event = sign(row["event_id"], row["body"], self._keys)
-        return ProviderEventReceived(
-            correlation_id=row["correlation_id"], provider="mock", headers=event.headers, body=base64.b64encode(event.body)
-        )
 
 
 async def _happen(tx: Connection, row: Any) -> None:

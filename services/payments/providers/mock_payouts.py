@@ -7,37 +7,24 @@ is told by a signed event, as a bank's would be; all others are paid at once. A 
 
 from __future__ import annotations
 
-import asyncio
-import base64
 import re
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 from uuid import UUID
 
 import orjson
-import structlog
 
 from services.payments.providers.base import PaidOut, PayoutAnswer, PayoutDeclined, PayoutOrder, Unknown
-from services.payments.providers.mock import sign
+from services.payments.providers.mock_telling import LEASE, Telling
 from shared.contracts.base import new_id
-from shared.contracts.payment_events import ProviderEventReceived
-from shared.delivery.errors import DeliveryError
-from shared.keys import Keys
 from shared.money import Money
-from shared.postgres import Connection, Pool, is_outage, transaction
-
-log = structlog.get_logger(__name__)
+from shared.postgres import Connection, Pool, transaction
 
 RETURNS_AFTER: Final = timedelta(seconds=2)
 _DECLINED: Final = "the account does not exist"
-_BATCH: Final = 50
-_LEASE: Final = timedelta(seconds=15)
-_PAUSE_SECONDS: Final = 0.25
 
 Outcome = Literal["paid", "failed", "returned"]
-Publish = Callable[[ProviderEventReceived], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,26 +76,11 @@ class MockPayouts:
         return Unknown() if payout is None else payout.answer
 
 
-class MockReturns:
-    """Tells the returns when they are due; `publish` hands an event on as gateway does, and returns when it is confirmed."""
-
-    def __init__(self, pool: Pool, keys: Keys, publish: Publish) -> None:
-        self._pool = pool
-        self._keys = keys
-        self._publish = publish
-        self._task: asyncio.Task[None] | None = None
-
-    async def start(self) -> None:
-        self._task = asyncio.create_task(self._run(), name="mock returns")
-
-    async def stop(self) -> None:
-        """Ends at once; what was not told is told by whoever runs next."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+class MockReturns(Telling):
+    what = "returns of the mock's payouts"
+    batch = 50
 
     async def tell_due(self) -> int:
-        """Tells one batch; how many that were. A crash before the book has it down tells the same event again, once the lease is over."""
         async with transaction(self._pool) as tx:
             rows = await tx.fetch(
                 """
@@ -121,48 +93,29 @@ class MockReturns:
                 )
                 returning *
                 """,
-                _BATCH,
-                _LEASE,
+                self.batch,
+                LEASE,
             )
         if rows:
-            await asyncio.gather(*(self._publish(self._event(_payout(row))) for row in rows))
+            await self._publish_all([_returned(_payout(row)) for row in rows])
             told = [row["withdrawal_id"] for row in rows]
             async with transaction(self._pool) as tx:
                 await tx.execute("update payments.mock_payouts set return_told_at = clock_timestamp() where withdrawal_id = any($1)", told)
         return len(rows)
 
-    async def _run(self) -> None:
-        while True:
-            try:
-                while await self.tell_due() == _BATCH:
-                    pass
-            except Exception as error:
-                if isinstance(error, DeliveryError) or is_outage(error):
-                    log.warning("telling the mock's returns was interrupted", error=type(error).__name__)
-                else:
-                    log.exception("telling the mock's returns failed")
-            await asyncio.sleep(_PAUSE_SECONDS)
 
-    def _event(self, payout: MockPayout) -> ProviderEventReceived:
-        assert payout.returns_at is not None
-        event_id = f"evt_{payout.withdrawal_id.hex}_returned"
-        body = orjson.dumps(
-            {
-                "id": event_id,
-                "type": "payout.returned",
-                "created": payout.returns_at.isoformat(),
-                "data": {
-                    "withdrawal_id": str(payout.withdrawal_id),
-                    "reference": payout.provider_reference,
-                    "amount_minor": payout.money.amount_minor,
-                    "currency": payout.money.currency,
-                },
-            }
-        )
-        signed = sign(event_id, body, self._keys)
-        return ProviderEventReceived(
-            correlation_id=event_id, provider=MockPayouts.name, headers=signed.headers, body=base64.b64encode(signed.body)
-        )
+def _returned(payout: MockPayout) -> tuple[str, bytes, str]:
+    """The event that tells its return."""
+    assert payout.returns_at is not None
+    event_id = f"evt_{payout.withdrawal_id.hex}_returned"
+    data = {
+        "withdrawal_id": str(payout.withdrawal_id),
+        "reference": payout.provider_reference,
+        "amount_minor": payout.money.amount_minor,
+        "currency": payout.money.currency,
+    }
+    body = orjson.dumps({"id": event_id, "type": "payout.returned", "created": payout.returns_at.isoformat(), "data": data})
+    return event_id, body, event_id
 
 
 def _behaviour(account: str) -> tuple[Outcome, bool]:

@@ -7,37 +7,24 @@ A reason that holds `mock:decline` is declined; `mock:silent` gives no answer un
 
 from __future__ import annotations
 
-import asyncio
-import base64
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 from uuid import UUID
 
 import orjson
-import structlog
 
 from services.payments.providers.base import RefundAccepted, RefundAnswer, RefundDeclined, RefundOrder, Unknown
-from services.payments.providers.mock import sign
+from services.payments.providers.mock_telling import LEASE, Telling
 from shared.contracts.base import new_id
-from shared.contracts.payment_events import ProviderEventReceived
-from shared.delivery.errors import DeliveryError
-from shared.keys import Keys
 from shared.money import Money
-from shared.postgres import Connection, Pool, is_outage, transaction
-
-log = structlog.get_logger(__name__)
+from shared.postgres import Connection, Pool, transaction
 
 LATER: Final = timedelta(seconds=2)
 _FAILED_LATER: Final = "the payer's bank sent it back"
 _DECLINED: Final = "declined by the mock"
 _EXCEEDS: Final = "more than is left of the charge"
-_BATCH: Final = 50
-_LEASE: Final = timedelta(seconds=15)
-_PAUSE_SECONDS: Final = 0.25
 
-Publish = Callable[[ProviderEventReceived], Awaitable[None]]
 Status = Literal["pending", "succeeded", "failed"]
 
 
@@ -82,26 +69,11 @@ class MockRefunds:
         return Unknown() if refund is None else refund.answer
 
 
-class MockRefundEvents:
-    """Tells what happens later when it is due; `publish` hands an event on as gateway does, and returns when it is confirmed."""
-
-    def __init__(self, pool: Pool, keys: Keys, publish: Publish) -> None:
-        self._pool = pool
-        self._keys = keys
-        self._publish = publish
-        self._task: asyncio.Task[None] | None = None
-
-    async def start(self) -> None:
-        self._task = asyncio.create_task(self._run(), name="mock refund events")
-
-    async def stop(self) -> None:
-        """Ends at once; what was not told is told by whoever runs next."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+class MockRefundEvents(Telling):
+    what = "what becomes of the mock's refunds"
+    batch = 50
 
     async def tell_due(self) -> int:
-        """Tells one batch; how many that were. A crash before the book has it down tells the same event again, once the lease is over."""
         async with transaction(self._pool) as tx:
             rows = await tx.fetch(
                 f"""
@@ -112,47 +84,34 @@ class MockRefundEvents:
                 )
                 returning {_COLUMNS}
                 """,  # noqa: S608 - names of ours
-                _BATCH,
-                _LEASE,
+                self.batch,
+                LEASE,
             )
         if rows:
-            await asyncio.gather(*(self._publish(self._event(_refund(row))) for row in rows))
+            await self._publish_all([_told(_refund(row)) for row in rows])
             async with transaction(self._pool) as tx:
                 told = [row["refund_id"] for row in rows]
                 await tx.execute("update payments.mock_refunds set tells_at = null where refund_id = any($1)", told)
         return len(rows)
 
-    async def _run(self) -> None:
-        while True:
-            try:
-                while await self.tell_due() == _BATCH:
-                    pass
-            except Exception as error:
-                if isinstance(error, DeliveryError) or is_outage(error):
-                    log.warning("telling the mock's refunds was interrupted", error=type(error).__name__)
-                else:
-                    log.exception("telling the mock's refunds failed")
-            await asyncio.sleep(_PAUSE_SECONDS)
 
-    def _event(self, refund: MockRefund) -> ProviderEventReceived:
-        failed = refund.fails_at is not None
-        event_id = f"evt_{refund.refund_id.hex}_{'failed' if failed else 'succeeded'}"
-        data = {
-            "session_id": str(refund.session_id),
-            "charge": refund.charge_reference,
-            "refund": refund.provider_reference,
-            "refund_id": str(refund.refund_id),
-            "status": "failed" if failed else "succeeded",
-            "amount_minor": refund.money.amount_minor,
-            "currency": refund.money.currency,
-            "reason": _FAILED_LATER if failed else "",
-        }
-        created = (refund.fails_at or refund.settles_at).isoformat()
-        body = orjson.dumps({"id": event_id, "type": "refund.updated", "created": created, "data": data})
-        signed = sign(event_id, body, self._keys)
-        return ProviderEventReceived(
-            correlation_id=event_id, provider=MockRefunds.name, headers=signed.headers, body=base64.b64encode(signed.body)
-        )
+def _told(refund: MockRefund) -> tuple[str, bytes, str]:
+    """The event that tells its success, or that it has failed after it."""
+    failed = refund.fails_at is not None
+    event_id = f"evt_{refund.refund_id.hex}_{'failed' if failed else 'succeeded'}"
+    data = {
+        "session_id": str(refund.session_id),
+        "charge": refund.charge_reference,
+        "refund": refund.provider_reference,
+        "refund_id": str(refund.refund_id),
+        "status": "failed" if failed else "succeeded",
+        "amount_minor": refund.money.amount_minor,
+        "currency": refund.money.currency,
+        "reason": _FAILED_LATER if failed else "",
+    }
+    created = (refund.fails_at or refund.settles_at).isoformat()
+    body = orjson.dumps({"id": event_id, "type": "refund.updated", "created": created, "data": data})
+    return event_id, body, event_id
 
 
 _COLUMNS: Final = """
