@@ -97,6 +97,7 @@ async def test_a_top_up_is_only_its_owners(site: Site) -> None:
         ("success", False, f"/ru/balance/deposit/success?session_id={SESSION}&amount=990.00"),
         ("cancel", False, f"/ru/balance/deposit?error=payment_failed&session_id={SESSION}"),
     ],
+    ids=["order paid", "order canceled", "deposit paid", "deposit canceled"],
 )
 async def test_where_the_payer_is_led(site: Site, outcome: str, order: bool, leads: str) -> None:
     if not order:
@@ -137,6 +138,7 @@ async def test_a_decided_session_has_no_buttons_left(site: Site) -> None:
         ("{}", "application/json", 415),
         ("", "multipart/form-data; boundary=x", 415),
     ],
+    ids=["unknown session", "unknown outcome", "two outcomes", "many fields", "no text", "too long", "JSON", "multipart"],
 )
 async def test_what_is_no_form_of_ours(site: Site, content: str, kind: str, status: int) -> None:
     answer = await site.world.http.post("/payment/mock", content=content, headers={"content-type": kind})

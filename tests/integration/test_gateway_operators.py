@@ -50,6 +50,7 @@ async def in_progress(_: Message) -> CommandReply[Any]:
         ("/api/v1/mock/disputes", [{}, {"payment_id": "p", "event": "closed"}]),
         ("/api/v1/mock/payments/s", [{}, {"outcome": "success", "delay_seconds": -1}, {"outcome": "success", "duplicate": 1.5}]),
     ],
+    ids=["assign", "refund", "write-off", "transfers", "disputes", "mock payments"],
 )
 async def test_what_is_malformed_reaches_nobody_and_others_are_refused_before_it_is_looked_at(
     world: World, path: str, bodies: list[Any]

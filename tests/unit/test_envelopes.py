@@ -67,9 +67,10 @@ POISON: list[Any] = [
     json.loads(event().model_dump_json()) | {"currency": "RSD"},
     json.loads(event().model_dump_json()) | {"payment_id": "not-an-id"},
 ]
+POISON_NAMES = ["null", "number", "text", "list", "empty", "type alone", "negative amount", "another type", "wrong currency", "wrong id"]
 
 
-@pytest.mark.parametrize("poison", POISON, ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize("poison", POISON, ids=POISON_NAMES)
 def test_a_poisoned_event_is_split_off_with_a_reason_and_its_neighbours_are_kept(poison: Any) -> None:
     events, unreadable = UNPACKER.unpack(envelope(event(1), poison, event(3)))
 
