@@ -12,6 +12,9 @@ export PYTHONDONTWRITEBYTECODE :=
 export UV_PYTHON_DOWNLOADS := never
 # What pytest is told besides, for instance: make test ARGS="tests/unit -k money"
 ARGS ?=
+# So many test modules run side by side, each worker on servers of its own; 0: one after the other, in one process
+WORKERS ?= 2
+PYTEST := $(PYTHON_RUN) pytest -q -n $(WORKERS) --dist loadfile
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -23,10 +26,10 @@ run: $(STAMP) ## the whole stack, left running; Ctrl-C stops it
 	@$(PYTHON_RUN) deploy.local.run
 
 test: $(STAMP) ## all tests but the slow ones, on private servers
-	@$(PYTHON_RUN) pytest -q -m "not slow" $(ARGS)
+	@$(PYTEST) -m "not slow" $(ARGS)
 
 test-all: $(STAMP) ## all tests
-	@$(PYTHON_RUN) pytest -q $(ARGS)
+	@$(PYTEST) $(ARGS)
 
 fuzz: $(STAMP) ## ask the gateway what its document promises, five minutes long (ARGS="--seconds 3600 --seed 7")
 	@$(PYTHON_RUN) tests.fuzz $(ARGS)
