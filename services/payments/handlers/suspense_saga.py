@@ -146,9 +146,11 @@ class SuspenseSaga:
 
     async def follow(self, tx: Connection, told: RefundTold, payment: Payment | None, correlation_id: str) -> str | None:
         """What a provider tells later of an item's refund, written down; None: it is no item's. `payment`: of the session that it names."""
-        item = None if payment is None else await store.lock_other_charge(tx, payment, told.charge_reference)
+        item = None
         if told.refund_id is not None:
             item = await store.lock_refunded_by(tx, told.refund_id)
+        elif payment is not None:
+            item = await store.lock_other_charge(tx, payment, told.charge_reference)
         if item is None:
             return None
         if item.decided is None and told.refund_id is None and told.outcome == "succeeded" and told.money == item.money:
