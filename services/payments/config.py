@@ -12,10 +12,11 @@ from pydantic_settings import NoDecode
 
 from services.payments.domain.fees import FEE_BPS_MAX
 from services.payments.domain.payments import METHODS
+from services.payments.provider_settings import ProviderSettings
 from shared.money import MAX_AMOUNT_MINOR, currency_code
 from shared.settings import SECRET_BYTES_MIN, DatabaseSettings, Listed, ListedOrUnset, refuse_weak
 
-PAYOUT_METHODS: Final = ("mock", "manual")
+PAYOUT_METHODS: Final = ("mock", "allsecure", "manual")
 NO_PAYOUTS: Final = "none"
 
 
@@ -37,7 +38,7 @@ def _limits(value: Any) -> Any:
     return limits
 
 
-class PaymentsSettings(DatabaseSettings):
+class PaymentsSettings(ProviderSettings, DatabaseSettings):
     payments_port: int = Field(default=8011, ge=0, le=65535, description="health and metrics")
     gateway_port: int = Field(default=8000, ge=1, le=65535)
     public_url: str = Field(default="", description="where payment links lead; default http://localhost:{GATEWAY_PORT}")
@@ -45,7 +46,7 @@ class PaymentsSettings(DatabaseSettings):
     reconcile_after_seconds: float = Field(default=60, gt=0, le=86_400, description="pending longer than this: the provider is asked")
     data_keys: Listed = Field(description="at least 32 bytes each, comma-separated: the first seals personal data, all open it")
     platform_fee_bps: int = Field(default=0, ge=0, le=FEE_BPS_MAX, description="of a session's price, in hundredths of a percent")
-    payout_method: str = Field(default="", description="mock, manual or none; default mock, in production none")
+    payout_method: str = Field(default="", description="mock, allsecure, manual or none; default mock, in production none")
     withdrawal_auto_approve: Annotated[Mapping[str, int], NoDecode, BeforeValidator(_limits)] = Field(
         default={}, description="per currency, minor units, per user and day: rsd=500000,eur=5000"
     )
@@ -82,19 +83,32 @@ class PaymentsSettings(DatabaseSettings):
         for name in self.providers or ():
             if name not in METHODS:
                 raise ValueError(f"PROVIDERS names {name!r}; known are {', '.join(METHODS)}")
-        if self.production and "mock" in self.enabled:
-            raise ValueError("PROVIDERS may not hold mock in production")
+        if self.production:
+            if "mock" in self.enabled:
+                raise ValueError("PROVIDERS may not hold mock in production")
+            missing = [name for name in self.enabled if name not in self.with_credentials]
+            if missing:
+                raise ValueError(f"PROVIDERS names {missing[0]}, whose credentials are not set")
+            self.refuse_play_money()
         return self
 
     @model_validator(mode="after")
     def _payouts(self) -> PaymentsSettings:
-        if self.payout_method == "allsecure":
-            raise ValueError("PAYOUT_METHOD names allsecure, which is not available yet")
+        if self.payout_method == "allsecure" and "allsecure" not in self.with_credentials:
+            raise ValueError("PAYOUT_METHOD names allsecure, whose credentials are not set")
         if self.payout_method not in ("", NO_PAYOUTS, *PAYOUT_METHODS):
             known = ", ".join((*PAYOUT_METHODS, NO_PAYOUTS))
             raise ValueError(f"PAYOUT_METHOD names {self.payout_method[:32]!r}; known are {known}")
         if self.production and self.payout_method == "mock":
             raise ValueError("PAYOUT_METHOD may not be mock in production")
+        return self
+
+    @model_validator(mode="after")
+    def _no_live_money_beside_play_money(self) -> PaymentsSettings:
+        if self.live and "mock" in self.enabled:
+            raise ValueError(f"{self.live[0]} is live, and mock payments are on beside it: name PROVIDERS without mock")
+        if self.live and self.payouts == "mock":
+            raise ValueError(f"{self.live[0]} is live, and mock payouts are on beside it: set PAYOUT_METHOD to manual or none")
         return self
 
     @property
@@ -105,10 +119,10 @@ class PaymentsSettings(DatabaseSettings):
 
     @property
     def enabled(self) -> tuple[str, ...]:
-        """The providers that are on for new payments."""
+        """The providers that are on for new payments, as far as they are configured; the first is the default."""
         if self.providers is not None:
             return self.providers
-        return () if self.production else ("mock",)
+        return self.with_credentials if self.production else (*self.with_credentials, "mock")
 
     @property
     def base_url(self) -> str:

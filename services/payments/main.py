@@ -15,6 +15,7 @@ import asyncpg
 import structlog
 
 from services.payments import consumers
+from services.payments.adapters import real_adapters
 from services.payments.config import PaymentsSettings
 from services.payments.consumers.audit import audit_questions, login_events
 from services.payments.consumers.deposits import deposit_commands
@@ -41,6 +42,7 @@ from services.payments.handlers.intents import Intents
 from services.payments.handlers.mock_controls import MockControls
 from services.payments.handlers.mock_page import MockPage
 from services.payments.handlers.mock_sessions import MockSessions
+from services.payments.handlers.opening import PURPOSE as CLIENT_SECRET
 from services.payments.handlers.opening import Opening
 from services.payments.handlers.order_views import OrderViews
 from services.payments.handlers.orders import Orders
@@ -68,6 +70,7 @@ from services.payments.providers.mock_payouts import MockPayouts, MockReturns
 from services.payments.providers.mock_refunds import MockRefundEvents, MockRefunds
 from services.payments.reconciler import Reconciler
 from services.payments.sagas import Saga, SagaRunner
+from services.payments.store import marks
 from services.payments.store import sessions as session_store
 from services.payments.store.events import PURPOSE as PROVIDER_EVENT
 from services.payments.store.orders import Seals
@@ -124,8 +127,10 @@ async def payments(settings: PaymentsSettings) -> AsyncIterator[None]:
         await relay.start()
         stack.push_async_callback(relay.stop)
 
+        adapters = real_adapters(settings)
+        stack.push_async_callback(adapters.close)
         mock: MockProvider | None = None
-        providers: dict[str, Provider] = {}
+        providers: dict[str, Provider] = adapters.providers
         if "mock" in settings.enabled or settings.payouts == MockPayouts.name:
             # Also for the stand-in's payouts alone: somebody has to read its events.
             mock = MockProvider(MockBook(pool), settings.keys, base_url=settings.base_url, session_ttl_seconds=settings.session_ttl_seconds)
@@ -133,7 +138,8 @@ async def payments(settings: PaymentsSettings) -> AsyncIterator[None]:
         # Those without an adapter here count as known methods without credentials.
         enabled = tuple(name for name in settings.enabled if name in providers)
         if enabled != settings.enabled:
-            log.warning("PROVIDERS names some that are not available", available=enabled)
+            log.warning("PROVIDERS names some that are not configured", available=enabled)
+        await _keep_apart_from_play_money(pool, settings, is_play_money=mock is not None)
         broker = make_broker(settings.amqp_url, app_id="payments", name=f"{name} commands")
         checks = {"broker": link.check, "database": lambda: postgres.check(pool), "commands": lambda: consuming(broker)}
         health = Health("payments", checks)
@@ -145,9 +151,10 @@ async def payments(settings: PaymentsSettings) -> AsyncIterator[None]:
             settings.production,
             timedelta(seconds=settings.session_ttl_seconds),
             settings.reconcile_after_seconds,
+            Seal(settings.data_keys, CLIENT_SECRET),
         )
         ledger = Ledger(Requests(link, app_id="payments"))
-        payouts: dict[str, Payouts] = {}
+        payouts: dict[str, Payouts] = adapters.payouts
         if settings.payouts == MockPayouts.name:
             payouts[MockPayouts.name] = MockPayouts(pool)
         withdrawal_saga = WithdrawalSaga(
@@ -156,7 +163,9 @@ async def payments(settings: PaymentsSettings) -> AsyncIterator[None]:
         seals = Seals.of(settings.data_keys)
         fulfilments = Fulfilments(pool, products, seals, waiters)
         await fulfilments.try_failed_again()
-        refunds: dict[str, Refunds] = {} if mock is None else {mock.name: MockRefunds(pool)}
+        refunds: dict[str, Refunds] = adapters.refunds
+        if mock is not None:
+            refunds[mock.name] = MockRefunds(pool)
         unsent = UnsentWithdrawals(withdrawal_saga)
         refund_saga = RefundSaga(pool, ledger, refunds, unsent, relay)
         suspense_saga = SuspenseSaga(pool, ledger, refunds)
@@ -221,11 +230,10 @@ async def payments(settings: PaymentsSettings) -> AsyncIterator[None]:
         if mock is not None:
             await mock_events.start()
             stack.push_async_callback(mock_events.stop)
-        if refunds:
             refund_events = MockRefundEvents(pool, settings.keys, events.submit)
             await refund_events.start()
             stack.push_async_callback(refund_events.stop)
-        if payouts:
+        if settings.payouts == MockPayouts.name:
             returns = MockReturns(pool, settings.keys, events.submit)
             await returns.start()
             stack.push_async_callback(returns.stop)
@@ -233,6 +241,15 @@ async def payments(settings: PaymentsSettings) -> AsyncIterator[None]:
         await http.start()
         stack.push_async_callback(http.stop)
         yield
+
+
+async def _keep_apart_from_play_money(pool: postgres.Pool, settings: PaymentsSettings, *, is_play_money: bool) -> None:
+    """SystemExit when real money would be booked where play money has been."""
+    async with postgres.transaction(pool) as tx:
+        if is_play_money:
+            await marks.note_mock_money(tx)
+        elif settings.live and await marks.holds_mock_money(tx):
+            raise SystemExit(f"cannot start: DATABASE_URL: this database holds mock money, and {settings.live[0]} is live: use another one")
 
 
 def main() -> None:

@@ -7,9 +7,9 @@ from typing import Final
 
 import structlog
 
-from services.payments.domain.payments import Payment
+from services.payments.domain.payments import PAID_FROM_BALANCE, Payment
 from services.payments.handlers.inquiry import Inquiry
-from services.payments.store import payments as store
+from services.payments.store import questions
 from shared.postgres import Pool, is_outage, transaction
 
 log = structlog.get_logger(__name__)
@@ -29,21 +29,34 @@ class Reconciler:
         self._inquiry = inquiry
         self._after_seconds = after_seconds
         self._pause_seconds = min(after_seconds / 2, _PAUSE_MAX_SECONDS)
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        self._task = asyncio.create_task(self._run(), name="reconciler")
+        # One each: a provider that hangs, or may be asked rarely, holds nobody else up.
+        self._tasks = [asyncio.create_task(self._run(name), name=f"reconciler of {name}") for name in self._names]
 
     async def stop(self) -> None:
         """Ends at once; what was being asked is asked again."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def reconcile_due(self) -> int:
-        """Asks about one batch of what is due; how many that were."""
+        """Asks about one batch a provider of what is due; how many that were."""
+        return sum([await self._reconcile(name) for name in self._names])
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        return (*self._inquiry.providers, PAID_FROM_BALANCE)
+
+    async def _reconcile(self, name: str) -> int:
+        provider = self._inquiry.providers.get(name)
+        per_minute = None if provider is None else provider.questions_per_minute
         async with transaction(self._pool) as tx:
-            due = await store.take_due(tx, _BATCH, self._after_seconds)
+            room = _BATCH if per_minute is None else await questions.take_questions(tx, name, _BATCH, per_minute)
+            due = await questions.take_due(tx, name, room, self._after_seconds, newest_first=per_minute is not None) if room else []
+            if per_minute is not None and len(due) < room:
+                await questions.give_back(tx, name, room - len(due))
         gate = asyncio.Semaphore(_AT_ONCE)
 
         async def ask(payment: Payment) -> None:
@@ -52,17 +65,17 @@ class Reconciler:
 
         for result in await asyncio.gather(*(ask(payment) for payment in due), return_exceptions=True):
             if isinstance(result, Exception):
-                log.warning("asking a provider failed, it is asked again", error=type(result).__name__)
+                log.warning("asking a provider failed, it is asked again", provider=name, error=type(result).__name__)
         return len(due)
 
-    async def _run(self) -> None:
+    async def _run(self, name: str) -> None:
         while True:
             try:
-                while await self.reconcile_due() == _BATCH:
+                while await self._reconcile(name) == _BATCH:
                     pass
             except Exception as error:
                 if is_outage(error):
-                    log.warning("reconciler interrupted", error=type(error).__name__)
+                    log.warning("reconciler interrupted", provider=name, error=type(error).__name__)
                 else:
-                    log.exception("reconciler failed")
+                    log.exception("reconciler failed", provider=name)
             await asyncio.sleep(self._pause_seconds)

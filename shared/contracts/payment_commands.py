@@ -55,6 +55,9 @@ class DepositCreated(Reply):
     payment_id: UUID
     session_id: UUID
     payment_url: str
+    client_secret: str | None = Field(
+        default=None, repr=False, description="where the payer's browser finishes the payment at the provider"
+    )
     status: Literal["pending"] = "pending"
     amount_minor: int
     currency: Currency

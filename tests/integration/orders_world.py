@@ -17,6 +17,7 @@ from services.payments.fulfilment.base import CannotFulfil, FulfilmentOrder, Poi
 from services.payments.fulfilment.chakras import Chakras
 from services.payments.handlers.fulfilment import Fulfilments
 from services.payments.handlers.mock_page import MockPage
+from services.payments.handlers.opening import PURPOSE as CLIENT_SECRET
 from services.payments.handlers.opening import Opening
 from services.payments.handlers.order_views import OrderViews
 from services.payments.handlers.orders import Orders
@@ -41,6 +42,7 @@ from shared.contracts.payment_commands import Refused
 from shared.contracts.payment_events import ProviderEventReceived
 from shared.keys import Keys
 from shared.money import Money
+from shared.sealing import Seal
 from shared.waiting import Waiters
 from tests.integration.payments_world import DATA_KEY, SECRET, PaymentsWorld, payments_world, sameness
 
@@ -201,7 +203,13 @@ async def orders_world(database_url: str, *, session_ttl_seconds: int = 3600) ->
         seals = Seals.of((DATA_KEY,))
         waiters: Waiters[UUID] = Waiters()
         opening = Opening(
-            payments.pool, {"mock": payments.mock}, ("mock",), True, timedelta(seconds=session_ttl_seconds), reconcile_after_seconds=0.001
+            payments.pool,
+            {"mock": payments.mock},
+            ("mock",),
+            True,
+            timedelta(seconds=session_ttl_seconds),
+            0.001,
+            Seal((DATA_KEY,), CLIENT_SECRET),
         )
         yield OrdersWorld(
             payments=payments,

@@ -19,6 +19,7 @@ from services.payments.handlers.deposits import Deposits
 from services.payments.handlers.inquiry import Inquiry
 from services.payments.handlers.intents import Intents
 from services.payments.handlers.mock_sessions import MockSessions
+from services.payments.handlers.opening import PURPOSE as CLIENT_SECRET
 from services.payments.handlers.opening import Opening
 from services.payments.handlers.sessions import Sessions
 from services.payments.handlers.settlement import Settlement
@@ -113,7 +114,9 @@ async def payments_world(
         waiters: Waiters[UUID] = Waiters()
         relay: Any = QuietRelay()
         settlement = Settlement(pool, providers, relay, waiters, Seal((DATA_KEY,), PROVIDER_EVENT))
-        opening = Opening(pool, providers, enabled, production, timedelta(seconds=session_ttl_seconds), reconcile_after_seconds=0.001)
+        opening = Opening(
+            pool, providers, enabled, production, timedelta(seconds=session_ttl_seconds), 0.001, Seal((DATA_KEY,), CLIENT_SECRET)
+        )
         balance_payments = BalancePayments(pool, ledger or SilentLedger(), settlement)
         inquiry = Inquiry(providers, settlement, balance_payments)
         yield PaymentsWorld(

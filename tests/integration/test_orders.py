@@ -158,7 +158,7 @@ async def test_a_crash_before_the_providers_answer_is_gone_on_with(fresh_databas
     async with orders_world(fresh_database_url) as world:
         command = order_command("key-1")
 
-        async def silent(_: object, payment: object) -> Accepted | Unknown:
+        async def silent(_: object, payment: object, payer: object, *, again: bool) -> Accepted | Unknown:
             return Unknown()
 
         with monkeypatch.context() as patch:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -63,7 +64,7 @@ async def test_a_repeat_with_another_id_goes_on_with_the_payment_that_a_crash_le
             return Unknown()
 
         with monkeypatch.context() as patch:
-            patch.setattr(type(world.mock), "create", lambda self, payment: silent(payment))
+            patch.setattr(type(world.mock), "create", lambda self, payment, payer, *, again: silent(payment))
             with pytest.raises(NotYet):
                 await world.deposits.create(command)
         async with world.pool.acquire() as db:
@@ -112,7 +113,7 @@ async def test_a_command_delivered_again_after_a_crash_goes_on(
             raise ConnectionResetError("killed here")
 
         with monkeypatch.context() as patch:
-            patch.setattr(type(world.mock), "create", lambda self, payment: dies(payment))
+            patch.setattr(type(world.mock), "create", lambda self, payment, payer, *, again: dies(payment))
             with pytest.raises(ConnectionResetError):
                 await world.deposits.create(command)
         reply = await world.deposits.create(command)
@@ -127,12 +128,12 @@ async def test_a_repeat_while_the_first_is_at_work_is_told_so(fresh_database_url
         at_work, go_on = asyncio.Event(), asyncio.Event()
         really = world.mock.create
 
-        async def slow(payment: object) -> object:
+        async def slow(*asked: Any, **how: Any) -> object:
             at_work.set()
             await go_on.wait()
-            return await really(payment)  # type: ignore[arg-type]
+            return await really(*asked, **how)
 
-        monkeypatch.setattr(type(world.mock), "create", lambda self, payment: slow(payment))
+        monkeypatch.setattr(type(world.mock), "create", lambda self, *asked, **how: slow(*asked, **how))
         monkeypatch.setattr("services.payments.handlers.once._IN_USE_WAIT_SECONDS", 0.2)
         first = asyncio.create_task(world.deposits.create(deposit_command(idempotency=sameness("key-1"))))
         await at_work.wait()
@@ -153,7 +154,7 @@ async def test_a_provider_that_does_not_tell_is_asked_again(fresh_database_url: 
 
         command = deposit_command()
         with monkeypatch.context() as patch:
-            patch.setattr(type(world.mock), "create", lambda self, payment: silent(payment))
+            patch.setattr(type(world.mock), "create", lambda self, payment, payer, *, again: silent(payment))
             with pytest.raises(NotYet):
                 await world.deposits.create(command)
 
@@ -184,7 +185,7 @@ async def test_a_command_that_was_begun_in_time_is_finished_however_late(fresh_d
             return Unknown()
 
         with monkeypatch.context() as patch:
-            patch.setattr(type(world.mock), "create", lambda self, payment: silent(payment))
+            patch.setattr(type(world.mock), "create", lambda self, payment, payer, *, again: silent(payment))
             with pytest.raises(NotYet):
                 await world.deposits.create(command)
 

@@ -58,6 +58,9 @@ class DepositAnswer(Answer):
             examples=[f"http://localhost:8000/payment/mock?session_id={_SESSION}&amount=2000.00&currency=rsd"],
         ),
     ]
+    client_secret: Annotated[
+        str | None, Field(description="Only where the payer's own page may finish it (Stripe).", examples=["pi_123_secret_456"])
+    ] = None
     status: Annotated[Literal["pending"], Field(examples=["pending"])]
     amount: Amount
     amount_minor: AmountMinor

@@ -24,6 +24,7 @@ def deposit_created(answer: DepositCreated) -> bytes:
             "payment_id": str(answer.payment_id),
             "session_id": str(answer.session_id),
             "payment_url": answer.payment_url,
+            **({} if answer.client_secret is None else {"client_secret": answer.client_secret}),
             "status": answer.status,
             **money("amount", answer.amount_minor, answer.currency),
             "currency": answer.currency,

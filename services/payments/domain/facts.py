@@ -16,12 +16,14 @@ another one, so what became of it is only asked about."""
 
 @dataclass(frozen=True, slots=True)
 class Paid:
-    """The provider's proof that `session_id` was paid: `charge_reference` is its own and the same in every proof of this charge."""
+    """The provider's proof that `session_id` was paid: `charge_reference` is its own and the same in every proof of this charge. `title`:
+    what it says was paid for; where it tells, that must be what we asked for."""
 
     session_id: UUID
     charge_reference: str
     money: Money
     happened_at: datetime
+    title: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +35,27 @@ class Declined:
 
 
 @dataclass(frozen=True, slots=True)
-class RefundTold:
-    """A refund of a charge of `session_id` as the provider has it. `refund_id` is the one that we sent along; none: made at its own site.
-    `charge_reference`: which charge, where the provider tells."""
+class Closed:
+    """The session was ended at the provider: nobody has paid it, and nobody can any more."""
 
     session_id: UUID
+    happened_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Something happened to the session that the event alone does not decide: the provider is asked now."""
+
+    session_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class RefundTold:
+    """A refund of a charge of `session_id` as the provider has it. `refund_id` is the one that we sent along; none: made at its own site.
+    `charge_reference`: which charge, where the provider tells. Many providers name no session here: then it is found by the refund or the
+    charge, and what is neither's is somebody else's."""
+
+    session_id: UUID | None
     refund_id: UUID | None
     provider_reference: str
     money: Money
@@ -60,13 +78,15 @@ class PayoutTold:
 
 @dataclass(frozen=True, slots=True)
 class DisputeTold:
-    """A dispute over the charge of `session_id`: the provider took `money` (opened), gave it back (won), or keeps it (lost)."""
+    """A dispute over the charge of `session_id`: the provider took `money` (opened), gave it back (won), or keeps it (lost). A provider
+    that names no session names the charge."""
 
-    session_id: UUID
+    session_id: UUID | None
     dispute_reference: str
     event: Literal["opened", "won", "lost"]
     money: Money
     happened_at: datetime
+    charge_reference: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,5 +96,5 @@ class Irrelevant:
     reason: str
 
 
-SessionFact = Paid | Declined
-Fact = SessionFact | RefundTold | PayoutTold | DisputeTold | Irrelevant
+SessionFact = Paid | Declined | Closed
+Fact = SessionFact | Look | RefundTold | PayoutTold | DisputeTold | Irrelevant

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 from uuid import UUID
 
 from services.payments.domain import payments
-from services.payments.domain.facts import Declined, SessionFact
+from services.payments.domain.facts import Paid, SessionFact
 from services.payments.domain.payments import Decision, Mismatch, Moved, Payment, Status, Unchanged
 from shared.contracts.payment_commands import Refused
 from shared.money import Money
@@ -78,7 +78,7 @@ def paid_by(order: Order, payment: Payment) -> Order:
 def settle(order: Order, paid: Payment | None, payment: Payment, fact: SessionFact) -> Decision | Matched:
     """What `fact` does to `payment`, one of the order's sessions; `paid` is the one that has paid the order, if one has."""
     decision = payments.settle(payment, fact)
-    if paid is None or isinstance(fact, Declined):
+    if paid is None or not isinstance(fact, Paid):
         return decision
     if paid.provider == payment.provider:
         if order.marked_reference is not None and not order.matched and fact.money == paid.money:

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Final, Literal
 from uuid import UUID
 
-from services.payments.domain.facts import Declined, Paid, SessionFact
+from services.payments.domain.facts import Closed, Declined, Paid, SessionFact
 from shared.contracts.payment_commands import Refused
 from shared.money import Money
 
@@ -37,7 +37,8 @@ DisputeStatus = Literal["open", "won", "lost"]
 class Payment:
     """One payment: what is to be paid by whom through which provider, and how far it is. `user_id` is the payer, none for a guest.
     `refunding_minor` is on its way back, `refunded_minor` is back. `caller` scopes `external_id`, as it scopes idempotency keys.
-    `booked_as`: the dedupe key that wallet was told; the charge's own reference may have come to be known only later."""
+    `booked_as`: the dedupe key that wallet was told; the charge's own reference may have come to be known only later.
+    `provider_reference`: the provider's own name of the session; `client_secret`: sealed."""
 
     payment_id: UUID
     session_id: UUID | None
@@ -67,6 +68,13 @@ class Payment:
     external_id: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     booked_as: str | None = None
+    provider_reference: str | None = None
+    client_secret: bytes | None = field(default=None, repr=False)
+
+    @property
+    def title(self) -> str:
+        """What it is for, in one line: as the provider shows it to the payer, and as it must come back from there."""
+        return " ".join(self.description.split())[:200] or f"{self.kind.capitalize()} {str(self.payment_id)[:13]}"
 
     @property
     def credited_id(self) -> str | None:
@@ -152,6 +160,8 @@ def settle(payment: Payment | None, fact: SessionFact) -> Decision:
                 return Unchanged() if payment.charge_reference == fact.charge_reference else Mismatch("second_payment")
             if payment.refusal is not None:
                 return Mismatch("refused_payment")
+            if fact.title is not None and fact.title != payment.title:
+                return Mismatch("something_else_paid")
             rest_minor = fact.money.amount_minor - payment.money.amount_minor
             if rest_minor < 0:
                 return Mismatch("less_than_asked")
@@ -160,6 +170,9 @@ def settle(payment: Payment | None, fact: SessionFact) -> Decision:
             if payment.status is Status.PENDING:
                 return Moved(replace(payment, status=Status.FAILED, updated_at=fact.happened_at))
             return Unchanged()
+        case Closed():
+            over = payment.expires_at is not None and fact.happened_at >= payment.expires_at
+            return expire(payment, fact.happened_at) if over else cancel(payment, fact.happened_at)
 
 
 def completed(payment: Payment, charge_reference: str, at: datetime) -> Payment:
@@ -171,9 +184,9 @@ def refuse(payment: Payment, refusal: Refused) -> Payment:
     return replace(payment, refusal=refusal, session_id=None, expires_at=None, status=Status.FAILED)
 
 
-def opened(payment: Payment, payment_url: str, expires_at: datetime) -> Payment:
+def opened(payment: Payment, payment_url: str, expires_at: datetime, provider_reference: str | None = None) -> Payment:
     """The provider has the session; the payer goes on at `payment_url`."""
-    return replace(payment, payment_url=payment_url, expires_at=expires_at)
+    return replace(payment, payment_url=payment_url, expires_at=expires_at, provider_reference=provider_reference)
 
 
 def choose_method(asked: str | None, enabled: Sequence[str], *, production: bool) -> str | None:

@@ -21,6 +21,14 @@ def method_refused(enabled: Sequence[str], request_id: str) -> Refused:
     )
 
 
+def provider_unavailable(provider: str, request_id: str) -> Refused:
+    return Refused(code="provider_unavailable", detail=f"{provider} does not serve now; nothing was done.", request_id=request_id)
+
+
+def rejected(provider: str, reason: str, request_id: str) -> Refused:
+    return Refused(code="payment_rejected", detail=f"{provider} does not take this payment: {reason}"[:500], request_id=request_id)
+
+
 def too_late(request_id: str) -> Refused:
     return Refused(
         code="deadline_passed", detail="The request was not worked on in time and was refused; nothing happened.", request_id=request_id

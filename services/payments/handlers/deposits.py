@@ -24,14 +24,15 @@ class Deposits:
         """Makes the payment and its session once per key; any repeat gets the first answer. NotYet when the provider did not tell."""
 
         async def make(_: Connection, payment_id: UUID) -> Payment:
-            chosen = self._opening.choose(command.method, command.correlation_id)
+            money = Money(command.amount_minor, command.currency)
+            chosen = self._opening.choose(command.method, money, command.correlation_id)
             begins: Any = self._opening.begins(chosen.refusal)
             return Payment(
                 payment_id=payment_id,
                 user_id=command.user_id,
                 kind="deposit",
                 provider=chosen.provider,
-                money=Money(command.amount_minor, command.currency),
+                money=money,
                 locale=command.locale,
                 correlation_id=command.correlation_id,
                 caller=command.idempotency.caller,
@@ -43,7 +44,7 @@ class Deposits:
         return await self._opening.open(command, command.payment_id, self._once, make, _created)
 
 
-def _created(payment: Payment) -> DepositCreated:
+def _created(payment: Payment, client_secret: str | None) -> DepositCreated:
     assert payment.session_id is not None
     assert payment.payment_url is not None
     assert payment.expires_at is not None
@@ -51,6 +52,7 @@ def _created(payment: Payment) -> DepositCreated:
         payment_id=payment.payment_id,
         session_id=payment.session_id,
         payment_url=payment.payment_url,
+        client_secret=client_secret,
         amount_minor=payment.money.amount_minor,
         currency=payment.money.currency,
         method=payment.provider,

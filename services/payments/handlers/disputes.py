@@ -74,7 +74,7 @@ class DisputeSaga:
         """Writes it down with the payment as it is told now; the money follows. NotYet while the payment is not known to be paid."""
         assert isinstance(fact, DisputeTold)
         if payment is None:
-            return "unknown_reference"
+            return "unknown_reference" if fact.session_id is not None else "ignored"
         # As it is now: another event of the same batch may have changed it.
         payment = await payment_store.lock_payment(tx, payment.payment_id)
         if payment is None or payment.status is not Status.COMPLETED:

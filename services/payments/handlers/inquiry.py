@@ -10,7 +10,7 @@ from prometheus_client import Counter
 from services.payments.domain.payments import PAID_FROM_BALANCE, Payment, Status
 from services.payments.handlers.balance_payments import BalancePayments
 from services.payments.handlers.settlement import Settlement
-from services.payments.providers.base import Open, Provider
+from services.payments.providers.base import Open, Provider, Told
 from shared.contracts.base import utc_now
 
 ASKED = Counter("purser_reconciler_asked_total", "Payments whose provider was asked", ["provider"])
@@ -33,9 +33,12 @@ class Inquiry:
         provider = self.providers.get(payment.provider)
         if provider is None or payment.session_id is None:
             return
-        ASKED.labels(payment.provider).inc()
-        told = await provider.find(payment)
-        if isinstance(told, Open) and payment.told_at(utc_now()) == Status.EXPIRED:
+        told: Told = Open(expired=False)
+        if provider.capabilities.status:
+            ASKED.labels(payment.provider).inc()
+            told = await provider.find(payment)
+        over = payment.status is Status.PENDING and payment.told_at(utc_now()) == Status.EXPIRED
+        if isinstance(told, Open) and over:
             # Over on our side: ended there too before we say so, or somebody could still pay it.
             await self.settlement.settle_ended(await provider.cancel(payment), payment, expired=True)
         else:

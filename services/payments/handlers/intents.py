@@ -78,7 +78,7 @@ class Intents:
         refusal = intents.does_not_fit(
             session, payer_id=command.user_id, mentor_id=command.mentor_id, money=money, request_id=command.correlation_id
         )
-        provider, refusal = self._choose(command, refusal)
+        provider, refusal = self._choose(command, money, refusal)
         begins: dict[str, Any] = self._opening.begins(refusal)
         if provider == PAID_FROM_BALANCE:
             begins["expires_at"] = None  # it is done at once, or as soon as wallet answers
@@ -100,7 +100,7 @@ class Intents:
             **begins,
         )
 
-    def _choose(self, command: CreateIntent, refusal: Refused | None) -> tuple[str, Refused | None]:
+    def _choose(self, command: CreateIntent, money: Money, refusal: Refused | None) -> tuple[str, Refused | None]:
         if refusal is not None:
             return (command.method or "none")[:32], refusal
         enabled = self._opening.enabled
@@ -109,13 +109,15 @@ class Intents:
             return (command.method or "none")[:32], refusals.method_refused((*enabled, PAID_FROM_BALANCE), command.correlation_id)
         if provider == "mock" and command.method != "mock":
             log.warning("MOCK MODE: the mock stands in", asked=command.method or "stripe", correlation_id=command.correlation_id)
-        return provider, None
+        if provider == PAID_FROM_BALANCE:
+            return provider, None
+        return provider, self._opening.not_taken(provider, money, command.correlation_id)
 
     def _ended(self, payment: Payment) -> IntentCreated | Refused:
         """The answer of a payment from the balance that is no longer pending."""
-        return payment.refusal if payment.refusal is not None else self._created(payment)
+        return payment.refusal if payment.refusal is not None else self._created(payment, None)
 
-    def _created(self, payment: Payment) -> IntentCreated:
+    def _created(self, payment: Payment, client_secret: str | None) -> IntentCreated:
         assert payment.coaching_session_id is not None
         assert payment.mentor_id is not None
         from_balance = payment.provider == PAID_FROM_BALANCE
@@ -127,10 +129,13 @@ class Intents:
             method=payment.provider,
             session_id=payment.coaching_session_id,
             mentor_id=payment.mentor_id,
-            client_secret=None if from_balance else intents.client_secret(payment.payment_id, self._keys.signing(intents.CONFIRMING_LABEL)),
+            client_secret=self._mock_secret(payment) if payment.provider == "mock" else client_secret,
             payment_url=payment.payment_url,
             expires_at=payment.expires_at,
         )
+
+    def _mock_secret(self, payment: Payment) -> str:
+        return intents.client_secret(payment.payment_id, self._keys.signing(intents.CONFIRMING_LABEL))
 
 
 def _title(session: CoachingSession | None) -> str:

@@ -70,6 +70,12 @@ class Once(Generic[Answer]):
         async with transaction(self._pool) as tx:
             return await self.keep(tx, command, self._reply(answer=refusal))
 
+    async def unavailable(self, command: Command, refusal: Refused) -> CommandReply[Answer]:
+        """Nothing was done, and the same request may be made again: the refusal is not kept, its key is free."""
+        async with transaction(self._pool) as tx:
+            await idempotency.leave(tx, command.idempotency)
+        return self._reply(answer=refusal)
+
     async def keep(self, tx: Connection, command: Command, reply: CommandReply[Answer]) -> CommandReply[Answer]:
         """Keeps a final answer; an earlier one under the same key wins, as replayed. In progress is no final answer: the key is free for
         whoever asks again."""

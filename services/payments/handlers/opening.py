@@ -3,26 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import TypeVar
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Final, TypeVar
 from uuid import UUID
 
 import structlog
+from prometheus_client import Counter
 
-from services.payments.domain import payments, refusals
+from services.payments.domain import capabilities, payments, refusals
 from services.payments.domain.payments import Payment, Status
 from services.payments.handlers.once import Once, check_deadline
-from services.payments.providers.base import Accepted, Provider, Unknown
+from services.payments.providers.base import Accepted, Payer, Provider, Rejected, Unavailable, Unknown
+from services.payments.store import orders as order_store
 from services.payments.store import payments as store
 from shared.contracts.base import Reply, new_id, utc_now
 from shared.contracts.payment_commands import Command, CommandReply, Refused
 from shared.delivery.errors import NotYet
+from shared.money import Money
 from shared.postgres import Connection, Pool, transaction
+from shared.sealing import Seal
 
 log = structlog.get_logger(__name__)
 
 Answer = TypeVar("Answer", bound=Reply)
+
+PURPOSE: Final = "client-secret"
+
+UNAVAILABLE: Final = Counter("purser_provider_unavailable_total", "Payments that a provider would not open now", ["provider"])
+
+NOBODY: Final = Payer()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +53,20 @@ class Opening:
     production: bool
     session_ttl: timedelta
     reconcile_after_seconds: float
+    seal: Seal
 
-    def choose(self, method: str | None, request_id: str) -> Chosen:
+    def choose(self, method: str | None, money: Money, request_id: str) -> Chosen:
+        """Who takes `money` by `method`; refused when nobody does, or not such a sum."""
         provider = payments.choose_method(method, self.enabled, production=self.production)
         if provider is None:
             return Chosen((method or "none")[:32], refusals.method_refused(self.enabled, request_id))
         if provider != (method or provider):
             log.warning("MOCK MODE: the mock stands in", asked=method, correlation_id=request_id)
-        return Chosen(provider, None)
+        return Chosen(provider, self.not_taken(provider, money, request_id))
+
+    def not_taken(self, provider: str, money: Money, request_id: str) -> Refused | None:
+        """Why this provider cannot take `money`; None when it can."""
+        return capabilities.not_taken(provider, self.providers[provider].currencies, money, request_id)
 
     def begins(self, refusal: Refused | None) -> dict[str, object]:
         """The fields that a new payment, or a refused one, begins with."""
@@ -70,19 +86,24 @@ class Opening:
         payment_id: UUID,
         once: Once[Answer],
         make: Callable[[Connection, UUID], Awaitable[Payment | Refused]],
-        answer: Callable[[Payment], Answer],
+        answer: Callable[[Payment, str | None], Answer],
         before: Callable[[Payment], Awaitable[Refused | None]] | None = None,
+        payer: Payer = NOBODY,
     ) -> CommandReply[Answer]:
         """Makes the payment and its session once per key; any repeat gets the first answer. NotYet when the provider did not tell.
 
         `make` decides the new payment (or a refused one) under the given id, in the claiming transaction; a bare refusal leaves no payment.
-        `answer` tells of an opened one. `before`: done before the provider is asked, each time that it may be asked; it may still refuse.
+        `answer` tells of an opened one (the text is the provider's client secret). `before`: done before the provider is asked, each time
+        that it may be asked; it may still refuse. A provider that refuses to serve leaves the key free for a repeat, which goes on here.
         """
+        again = True
 
         async def work(tx: Connection, first_id: UUID | None) -> Payment | CommandReply[Answer]:
             known_id = first_id or payment_id
             payment = await store.find_payment(tx, known_id)
             if payment is None:
+                nonlocal again
+                again = False
                 check_deadline(command)
                 made = await make(tx, known_id)
                 if isinstance(made, Refused):
@@ -94,13 +115,19 @@ class Opening:
         if isinstance(begun, CommandReply):
             return begun
         if begun.payment_url is not None:
-            return await self._accepted(command, once, begun, begun.payment_url, begun.expires_at or utc_now(), answer)
+            return await self._accepted(command, once, begun, answer)
         if before is not None and (refusal := await before(begun)) is not None:
             return await once.refused(command, refusal)
         # No transaction is open while the provider is asked.
-        match await self.providers[begun.provider].create(begun):
-            case Accepted(payment_url, expires_at):
-                return await self._accepted(command, once, begun, payment_url, expires_at, answer)
+        match await self.providers[begun.provider].create(begun, payer, again=again):
+            case Accepted() as accepted:
+                return await self._accepted(command, once, self._opened(begun, accepted), answer)
+            case Rejected(reason):
+                return await self._rejected(command, once, begun, reason)
+            case Unavailable(reason):
+                UNAVAILABLE.labels(begun.provider).inc()
+                log.error("a provider refuses to serve", provider=begun.provider, reason=reason, correlation_id=command.correlation_id)
+                return await once.unavailable(command, refusals.provider_unavailable(begun.provider, command.correlation_id))
             case Unknown():
                 raise NotYet(f"{begun.provider} did not tell whether the session exists")
 
@@ -118,25 +145,41 @@ class Opening:
         assert known is not None
         return known
 
+    def _opened(self, payment: Payment, accepted: Accepted) -> Payment:
+        secret = accepted.client_secret
+        opened = payments.opened(payment, accepted.payment_url, accepted.expires_at, accepted.provider_reference)
+        return replace(opened, client_secret=None if secret is None else self.seal.close(secret.encode()))
+
     async def _accepted(
-        self,
-        command: Command,
-        once: Once[Answer],
-        payment: Payment,
-        payment_url: str,
-        expires_at: datetime,
-        answer: Callable[[Payment], Answer],
+        self, command: Command, once: Once[Answer], opened: Payment, answer: Callable[[Payment, str | None], Answer]
     ) -> CommandReply[Answer]:
-        opened = payments.opened(payment, payment_url, expires_at)
+        secret = None if opened.client_secret is None else self.seal.open(opened.client_secret).decode()
         async with transaction(self.pool) as tx:
-            await store.save_session(tx, payment.payment_id, payment_url, expires_at)
-            reply = await once.keep(tx, command, once.reply(answer(opened)))
+            await store.save_session(tx, opened)
+            reply = await once.keep(tx, command, once.reply(answer(opened, secret)))
         log.info(
-            f"{payment.kind} created",
+            f"{opened.kind} created",
+            payment_id=str(opened.payment_id),
+            provider=opened.provider,
+            amount_minor=opened.money.amount_minor,
+            currency=opened.money.currency,
+            correlation_id=command.correlation_id,
+        )
+        return reply
+
+    async def _rejected(self, command: Command, once: Once[Answer], payment: Payment, reason: str) -> CommandReply[Answer]:
+        """The provider's own no is final for this payment; of an order that was made with it, too."""
+        refusal = refusals.rejected(payment.provider, reason, command.correlation_id)
+        async with transaction(self.pool) as tx:
+            await store.save_rejected(tx, payment.payment_id, refusal)
+            if payment.order_id is not None:
+                await order_store.save_rejected(tx, payment.order_id, refusal)
+            reply = await once.keep(tx, command, once.reply(refusal))
+        log.warning(
+            "a provider rejects a payment",
             payment_id=str(payment.payment_id),
             provider=payment.provider,
-            amount_minor=payment.money.amount_minor,
-            currency=payment.money.currency,
+            reason=reason,
             correlation_id=command.correlation_id,
         )
         return reply

@@ -20,7 +20,7 @@ from services.payments.handlers.once import Once, check_deadline
 from services.payments.handlers.opening import Opening
 from services.payments.handlers.settlement import Settlement
 from services.payments.products import Product
-from services.payments.providers.base import Canceled
+from services.payments.providers.base import Canceled, Payer
 from services.payments.store import audit
 from services.payments.store import orders as store
 from services.payments.store import payments as payment_store
@@ -56,12 +56,12 @@ class Orders:
             # What it raises undoes the claim of the key, and only a request that is no repeat comes here.
             product = self._product(command)
             form = _checked(command, product)
-            chosen = self.opening.choose(command.method, command.correlation_id)
+            chosen = self.opening.choose(command.method, Money(product.price.amount_minor, product.price.currency), command.correlation_id)
             order = await self._write_down(tx, _order(command, product, chosen.refusal), form)
             return self._payment(order, payment_id, chosen.provider, command.correlation_id, order.refusal)
 
         try:
-            return await self.opening.open(command, command.payment_id, once, make, _created)
+            return await self.opening.open(command, command.payment_id, once, make, _created, payer=Payer(command.email, command.phone))
         except InvalidForm as error:
             return OrderReply(answer=_malformed(command.correlation_id, error.problems))
 
@@ -77,7 +77,7 @@ class Orders:
             if (refusal := _not_payable(order, sessions, command.correlation_id)) is not None:
                 return refusal
             before = sessions[-1].provider if sessions and sessions[-1].provider in self.opening.enabled else None
-            chosen = self.opening.choose(command.method or before, command.correlation_id)
+            chosen = self.opening.choose(command.method or before, order.money, command.correlation_id)
             if chosen.refusal is not None:
                 return chosen.refusal
             try:
@@ -89,7 +89,8 @@ class Orders:
         async def before(payment: Payment) -> Refused | None:
             return await self._end_older(payment, command.correlation_id)
 
-        return await self.opening.open(command, command.payment_id, once, make, _created, before)
+        payer = await self._payer(command.order_id)
+        return await self.opening.open(command, command.payment_id, once, make, _created, before, payer)
 
     async def mark_paid(self, command: MarkOrderPaid) -> MarkedReply:
         """The order's newest payment completes under the admin's reference, as if its provider had told; repeats get the same answer."""
@@ -155,6 +156,11 @@ class Orders:
             order = domain.refuse(order, refusals.external_id_reused(order.correlation_id))
             await store.insert_order(tx, self.seals, order, form)
         return order
+
+    async def _payer(self, order_id: UUID) -> Payer:
+        async with connection(self.opening.pool) as db:
+            form = await store.find_form(db, self.seals, order_id) if await store.find_order(db, order_id) else None
+        return Payer() if form is None else Payer(form.email, form.phone)
 
     async def _end_older(self, payment: Payment, request_id: str) -> Refused | None:
         """Ends the order's sessions before `payment`, so that nobody pays twice; refused when one of them, or a newer one, has paid it."""
@@ -261,7 +267,7 @@ def _malformed(request_id: str, problems: tuple[FieldProblem, ...]) -> Refused:
     return Refused(code="invalid_request", detail=f"not valid: {names}", errors=problems, request_id=request_id)
 
 
-def _created(payment: Payment) -> OrderCreated:
+def _created(payment: Payment, _: str | None) -> OrderCreated:
     assert payment.order_id is not None
     assert payment.session_id is not None
     assert payment.payment_url is not None

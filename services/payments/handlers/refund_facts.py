@@ -35,7 +35,9 @@ class RefundFacts:
         """Writes down what it means; the saga does the rest. NotYet while what it belongs to is under way."""
         assert isinstance(fact, RefundTold)
         if payment is None:
-            return "unknown_reference"
+            # What carries no reference of ours is somebody else's, who shares the account at the provider.
+            ours = fact.session_id is not None or fact.refund_id is not None
+            return "unknown_reference" if ours else "ignored"
         # As it is now: another event of the same batch may have changed what is on its way back.
         payment = await payment_store.lock_payment(tx, payment.payment_id)
         if payment is None or payment.status is not Status.COMPLETED:

@@ -4,7 +4,9 @@ a batch."""
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Final
 from uuid import UUID
 
 import structlog
@@ -12,13 +14,14 @@ from prometheus_client import Counter
 
 from services.payments.domain import payments as domain
 from services.payments.domain import suspense
-from services.payments.domain.facts import Declined, Fact, Irrelevant, Paid, PayoutTold
+from services.payments.domain.facts import Closed, Declined, Fact, Irrelevant, Look, Paid, PayoutTold
 from services.payments.domain.orders import Matched
 from services.payments.domain.payments import Decision, Mismatch, Moved, Payment, Status, Unchanged
 from services.payments.domain.suspense import Item
 from services.payments.handlers import told
 from services.payments.handlers.kept_apart import alert
 from services.payments.handlers.locked import Locked, write_matched
+from services.payments.handlers.named import with_sessions
 from services.payments.providers.base import Canceled, Ended, Open, Provider, ProviderEvent, Told, Unknown
 from services.payments.store import events as event_store
 from services.payments.store import orders as order_store
@@ -38,8 +41,13 @@ from shared.waiting import Waiters
 
 log = structlog.get_logger(__name__)
 
+WATCHED_FOR: Final = timedelta(days=1)
+"""How long a session that its provider cannot end is asked about after it is over on our side."""
+
 SETTLED = Counter("purser_provider_events_total", "Provider events by what came of them", ["provider", "outcome"])
 
+
+_QUIET: Final = frozenset({"applied", "matched", "duplicate", "unchanged", "ignored", "asked"})
 
 Follow = Callable[[Connection, Fact, Payment | None, str], Awaitable[str]]
 """Writes down what a fact about a refund, a payout or a dispute means, in the transaction that stores its event: the payment it belongs to
@@ -91,6 +99,8 @@ class Settlement:
         noted: list[tuple[_Read, str]] = []
         batch = _Batch()
         async with transaction(self.pool) as tx:
+            facts = await with_sessions(tx, [(read.message.provider, read.event.fact) for read in reads])
+            reads = [replace(read, event=replace(read.event, fact=fact)) for read, fact in zip(reads, facts, strict=True)]
             proofs = [read.event.fact for read in reads if isinstance(read.event.fact, Paid)]
             locked = await Locked.of(tx, [r.session_id for r in reads if r.session_id is not None], proofs)
             payments = locked.payments
@@ -133,7 +143,7 @@ class Settlement:
         close = domain.expire if expired else domain.cancel
 
         def decide(locked: Locked, current: Payment) -> Decision | Matched:
-            return close(current, utc_now()) if isinstance(ended, Canceled) else locked.settle(ended)
+            return close(current, utc_now()) if isinstance(ended, (Canceled, Closed)) else locked.settle(ended)
 
         await self._settle(payment, ended, decide)
 
@@ -155,6 +165,8 @@ class Settlement:
                 await write_matched(tx, [decision.payment])
             moved = [decision.payment] if isinstance(decision, Moved) else []
             await self.write(tx, [(payment, payment.correlation_id) for payment in moved])
+            if isinstance(told, Canceled) and told.still_payable:
+                await store.watch(tx, payment.payment_id, utc_now() + WATCHED_FOR)
         self.wake(moved)
         if opened:
             self.on_followed()
@@ -186,7 +198,9 @@ class Settlement:
         payment = locked.payments.get(read.session_id) if read.session_id is not None else None
         if payment is not None and payment.provider != message.provider:
             payment = None  # another provider's word is no proof for it
-        if not isinstance(fact, (Paid, Declined)):
+        if isinstance(fact, Look):
+            return await self._look(tx, payment)
+        if not isinstance(fact, (Paid, Declined, Closed)):
             if (follow := self.follow.get(type(fact))) is None:
                 return "ignored"
             if payment is not None and payment.payment_id in batch.moved:
@@ -207,6 +221,13 @@ class Settlement:
                 return "unchanged"
             case Mismatch(reason):
                 return reason
+
+    async def _look(self, tx: Connection, payment: Payment | None) -> str:
+        """The event does not decide it: its provider is asked, by the reconciler, at once."""
+        if payment is None:
+            return "ignored"
+        await store.look_now(tx, payment.payment_id)
+        return "asked"
 
     def _read(self, events: Sequence[ProviderEventReceived]) -> tuple[list[_Read], list[Failure]]:
         reads: list[_Read] = []
@@ -252,7 +273,7 @@ def _stored(read: _Read, payments: Mapping[UUID, Payment]) -> StoredEvent:
 def _tell(read: _Read, outcome: str, payments: Mapping[UUID, Payment]) -> None:
     SETTLED.labels(read.message.provider, outcome).inc()
     payment = payments.get(read.session_id) if read.session_id is not None else None
-    say = log.info if outcome in ("applied", "matched", "duplicate", "unchanged", "ignored") else log.error
+    say = log.info if outcome in _QUIET else log.error
     say(
         "provider event",
         outcome=outcome,

@@ -6,22 +6,48 @@ A provider's operations are protocols of their own: what an adapter does not imp
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from services.payments.domain.facts import Declined, Fact, Paid
+from services.payments.domain.capabilities import AmountRange, Capabilities
+from services.payments.domain.facts import Closed, Declined, Fact, Paid
 from services.payments.domain.payments import Payment
 from shared.money import Money
 
 
 @dataclass(frozen=True, slots=True)
+class Payer:
+    """How the payer can be reached, as far as they have said so; for the provider's receipt, or its page. Personal data: never logged."""
+
+    email: str | None = field(default=None, repr=False)
+    phone: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Accepted:
-    """The provider has the session; the payer goes on at `payment_url` until `expires_at`."""
+    """The provider has the session; the payer goes on at `payment_url` until `expires_at`. `provider_reference`: the provider's own name of
+    it, where it has one from the beginning; `client_secret`: with it the payer's browser, and nobody else, may finish the payment."""
 
     payment_url: str
     expires_at: datetime
+    provider_reference: str | None = None
+    client_secret: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """The provider will not take this payment; `reason` may be shown to its maker. Nothing exists there that could be paid."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unavailable:
+    """The provider refused to serve before any effect (too many requests, bad credentials): the same request may be made again."""
+
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +64,15 @@ class Open:
 
 @dataclass(frozen=True, slots=True)
 class Canceled:
-    """Nobody can pay the session any more, and nobody has."""
+    """Nobody has paid the session, and nobody can any more; `still_payable`: the provider cannot end sessions, so only our side is closed,
+    and it is asked for a day more whether somebody has paid all the same."""
+
+    still_payable: bool = False
 
 
-Created = Accepted | Unknown
-Told = Paid | Declined | Open | Unknown
-Ended = Canceled | Paid | Declined | Unknown
+Created = Accepted | Rejected | Unavailable | Unknown
+Told = Paid | Declined | Closed | Open | Unknown
+Ended = Canceled | Paid | Declined | Closed | Unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,21 +89,39 @@ class Provider(Protocol):
     @property
     def name(self) -> str: ...
 
-    async def create(self, payment: Payment) -> Created:
-        """Opens the session `payment.session_id` at the provider. Asked again for the same session, it answers the same."""
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the provider can do; what it cannot is refused before it is asked."""
+        ...
+
+    @property
+    def currencies(self) -> Mapping[str, AmountRange]:
+        """What it takes: currency -> sums, in minor units."""
+        ...
+
+    @property
+    def questions_per_minute(self) -> int | None:
+        """How often the reconcilers of all replicas together may ask it; None: it sets no limit that they could reach."""
+        ...
+
+    async def create(self, payment: Payment, payer: Payer, *, again: bool) -> Created:
+        """Opens the session `payment.session_id` at the provider. Asked again for the same session (`again`: it may be there already), it
+        answers the same; there is never a second one. The sum is within `currencies`."""
         ...
 
     async def find(self, payment: Payment) -> Told:
-        """What the provider says of the payment's session now, asked by our own reference."""
+        """What the provider says of the payment's session now, asked by our own reference or by payment.provider_reference. Not called
+        where capabilities.status is false."""
         ...
 
     async def cancel(self, payment: Payment) -> Ended:
-        """Ends the session, so that nobody can pay it any more; Paid when somebody has. A provider that cannot end sessions says Canceled:
-        then only our side is closed, and money that comes all the same is credited."""
+        """Ends the session, so that nobody can pay it any more; Paid when somebody has. A provider that cannot end sessions says
+        Canceled(still_payable=True): then only our side is closed, and money that comes all the same is credited."""
         ...
 
     def read_event(self, headers: Mapping[str, str], body: bytes) -> ProviderEvent:
-        """The event in `body`, whose signature the gateway has verified. Permanent (errors.py) when it cannot be read."""
+        """The event in `body`, whose signature the gateway has verified; `headers` are those that it kept. Permanent (errors.py) when it
+        cannot be read. What is not about anything of ours, or of a type that says nothing to us, is Irrelevant."""
         ...
 
 
@@ -83,7 +130,8 @@ class Provider(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RefundOrder:
-    """`refund_id` is the refund's key at the provider: the same order again is the same refund there."""
+    """`refund_id` is the refund's key at the provider: the same order again is the same refund there. `provider_reference`: the provider's
+    own name of it, once it has told."""
 
     refund_id: UUID
     payment_id: UUID
@@ -91,6 +139,7 @@ class RefundOrder:
     charge_reference: str
     money: Money
     reason: str
+    provider_reference: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

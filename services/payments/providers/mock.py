@@ -19,10 +19,11 @@ from uuid import UUID
 import orjson
 from pydantic import AwareDatetime, BaseModel, ValidationError
 
+from services.payments.domain.capabilities import ANY_AMOUNT, Capabilities
 from services.payments.domain.facts import Declined, DisputeTold, Fact, Irrelevant, Paid, PayoutTold, RefundTold
 from services.payments.domain.payments import Payment
 from services.payments.mock_book import MockBook, MockSession
-from services.payments.providers.base import Accepted, Canceled, Created, Ended, Open, ProviderEvent, Told
+from services.payments.providers.base import Accepted, Canceled, Created, Ended, Open, Payer, ProviderEvent, Told
 from shared.contracts.base import Currency, utc_now
 from shared.contracts.payment_commands import SignedEvent
 from shared.delivery.errors import Permanent
@@ -74,6 +75,9 @@ class _PayoutData(BaseModel):
 
 class MockProvider:
     name: Final = "mock"
+    capabilities: Final = Capabilities(refund=True, status=True, cancel=True, payout=True, dispute=True)
+    currencies: Final = ANY_AMOUNT
+    questions_per_minute: Final = None
 
     def __init__(self, book: MockBook, keys: Keys, *, base_url: str, session_ttl_seconds: int) -> None:
         self._book = book
@@ -81,7 +85,7 @@ class MockProvider:
         self._base_url = base_url
         self._session_ttl = timedelta(seconds=session_ttl_seconds)
 
-    async def create(self, payment: Payment) -> Created:
+    async def create(self, payment: Payment, payer: Payer, *, again: bool) -> Created:
         assert payment.session_id is not None
         session = await self._book.open(
             MockSession(

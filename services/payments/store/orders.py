@@ -146,6 +146,20 @@ async def note_marked(tx: Connection, order_id: UUID, reference: str) -> None:
     await tx.execute("update payments.orders set marked_reference = $2 where order_id = $1", order_id, reference)
 
 
+async def save_rejected(tx: Connection, order_id: UUID, refusal: Refused) -> None:
+    """The provider of its only payment will not take it: the order is refused with it."""
+    await tx.execute(
+        """
+        update payments.orders
+        set refusal = $2, fulfilment = 'none', external_id_held = false, updated_at = clock_timestamp()
+        where order_id = $1 and paid_payment_id is null and refusal is null
+          and (select count(*) from payments.payments as session where session.order_id = $1) = 1
+        """,
+        order_id,
+        refusal.model_dump_json(),
+    )
+
+
 async def note_matched(tx: Connection, order_ids: Sequence[UUID]) -> None:
     """The provider has told its own of these marked orders."""
     await tx.execute(

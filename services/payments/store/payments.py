@@ -17,12 +17,10 @@ from shared.postgres import Connection
 
 SCHEMA: Final = "payments"
 
-_ASK_AGAIN_MAX_SECONDS: Final = 270.0
-
 COLUMNS: Final = """
     payment_id, session_id, user_id, kind, provider, amount_minor, currency, status, charge_reference, locale, payment_url, description,
     refusal, correlation_id, expires_at, completed_at, created_at, updated_at, mentor_id, coaching_session_id, order_id, fee_minor,
-    refunding_minor, refunded_minor, dispute_status, caller, external_id, metadata, credit_reference
+    refunding_minor, refunded_minor, dispute_status, caller, external_id, metadata, credit_reference, provider_reference, client_secret
 """
 
 
@@ -97,16 +95,46 @@ async def _free_external_id(tx: Connection, payment: Payment) -> None:
     )
 
 
-async def save_session(tx: Connection, payment_id: UUID, payment_url: str, expires_at: datetime) -> None:
+async def save_session(tx: Connection, opened: Payment) -> None:
     """What the provider answered to creating the session; a second answer for the same session changes nothing."""
     await tx.execute(
         """
-        update payments.payments set payment_url = $2, expires_at = $3, updated_at = clock_timestamp()
+        update payments.payments
+        set payment_url = $2, expires_at = $3, provider_reference = $4, client_secret = $5, updated_at = clock_timestamp()
         where payment_id = $1 and payment_url is null
         """,
+        opened.payment_id,
+        opened.payment_url,
+        opened.expires_at,
+        opened.provider_reference,
+        opened.client_secret,
+    )
+
+
+async def save_rejected(tx: Connection, payment_id: UUID, refusal: Refused) -> None:
+    """The provider will not take it; unless that is overtaken, it has failed, and the refusal tells why."""
+    await tx.execute(
+        """
+        update payments.payments
+        set status = 'failed', refusal = $2, external_id_held = false, updated_at = clock_timestamp()
+        where payment_id = $1 and status = 'pending' and payment_url is null
+        """,
         payment_id,
-        payment_url,
-        expires_at,
+        refusal.model_dump_json(),
+    )
+
+
+async def watch(tx: Connection, payment_id: UUID, until: datetime) -> None:
+    """The provider is asked about this payment until then, though it is over on our side."""
+    await tx.execute(
+        "update payments.payments set watch_until = $2 where payment_id = $1 and status in ('expired', 'canceled')", payment_id, until
+    )
+
+
+async def look_now(tx: Connection, payment_id: UUID) -> None:
+    """The reconciler asks about this payment next."""
+    await tx.execute(
+        "update payments.payments set reconcile_at = clock_timestamp() where payment_id = $1 and status = 'pending'", payment_id
     )
 
 
@@ -139,35 +167,6 @@ async def find_visible_payments(db: Connection, asked: Sequence[tuple[UUID, str,
     for row in rows:
         found[row["position"] - 1] = payment_of(row)
     return found
-
-
-async def take_due(tx: Connection, limit: int, again_seconds: float) -> list[Payment]:
-    """Pending payments whose provider is to be asked now, the longest due first. Taking one moves its next asking on, to `again_seconds`
-    from now or half its age, whichever is later: so one asker has it at a time, and old ones are asked more rarely, yet often enough that
-    a payment whose webhook was lost is known within five minutes; and when its session ends."""
-    rows = await tx.fetch(
-        f"""
-        update payments.payments
-        set reconcile_at = least(
-            clock_timestamp() + greatest(
-                make_interval(secs => $2), least((clock_timestamp() - created_at) / 2, make_interval(secs => $3))
-            ),
-            case when expires_at > clock_timestamp() then expires_at end
-        )
-        where payment_id in (
-            select payment_id from payments.payments
-            where status = 'pending' and reconcile_at <= clock_timestamp()
-            order by reconcile_at
-            limit $1
-            for update skip locked
-        )
-        returning {COLUMNS}
-        """,  # noqa: S608
-        limit,
-        again_seconds,
-        _ASK_AGAIN_MAX_SECONDS,
-    )
-    return [payment_of(row) for row in rows]
 
 
 async def lock_with_siblings(tx: Connection, session_ids: Sequence[UUID]) -> dict[UUID, Payment]:
@@ -245,7 +244,8 @@ async def save_settled(tx: Connection, payments: Sequence[Payment]) -> None:
         update payments.payments as payment
         set status = settled.status, charge_reference = settled.charge_reference, credit_reference = settled.credit_reference,
             completed_at = settled.completed_at, updated_at = clock_timestamp(),
-            external_id_held = external_id_held and settled.status in ('pending', 'completed')
+            external_id_held = external_id_held and settled.status in ('pending', 'completed'),
+            watch_until = case when settled.status <> 'completed' then payment.watch_until end
         from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::timestamptz[])
             as settled (payment_id, status, charge_reference, credit_reference, completed_at)
         where payment.payment_id = settled.payment_id
@@ -288,4 +288,6 @@ def payment_of(row: Any) -> Payment:
         external_id=row["external_id"],
         metadata=orjson.loads(row["metadata"]),
         booked_as=row["credit_reference"],
+        provider_reference=row["provider_reference"],
+        client_secret=row["client_secret"],
     )
