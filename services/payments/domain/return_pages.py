@@ -1,0 +1,46 @@
+"""Where a provider sends the payer's browser afterwards: our own pages, which prove nothing and ask for themselves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+from services.payments.domain.payments import Payment
+
+
+@dataclass(frozen=True, slots=True)
+class ReturnPages:
+    """`base_url`: PUBLIC_URL, without a slash at its end."""
+
+    base_url: str
+
+    def success(self, payment: Payment) -> str:
+        """Waits for the real outcome, and shows it."""
+        match payment.kind:
+            case "deposit":
+                amount = {"amount": payment.money.major}
+                return self._page(payment, f"/balance/deposit/success?{urlencode({'session_id': str(payment.session_id)} | amount)}")
+            case "order":
+                return self._page(payment, f"/orders/{payment.order_id}/success?session_id={payment.session_id}")
+            case "payment":
+                return self._paying(payment)
+
+    def failure(self, payment: Payment) -> str:
+        """Says that it did not work, and offers another try."""
+        match payment.kind:
+            case "deposit":
+                return self._page(payment, f"/balance/deposit?error=payment_failed&session_id={payment.session_id}")
+            case "order":
+                return self._page(payment, f"/orders/{payment.order_id}/payment-failed?session_id={payment.session_id}")
+            case "payment":
+                return self._paying(payment)
+
+    def pay(self, payment: Payment) -> str:
+        """Our own page, where the payer gives their card's data to a provider's form."""
+        return self._page(payment, f"/pay/{payment.session_id}")
+
+    def _paying(self, payment: Payment) -> str:
+        return self._page(payment, f"/pay/{payment.session_id}/result")
+
+    def _page(self, payment: Payment, path: str) -> str:
+        return f"{self.base_url}/{payment.locale}{path}"
