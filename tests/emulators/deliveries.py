@@ -43,12 +43,14 @@ Sign = Callable[[Attempt], tuple[Mapping[str, str], bytes]]
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One notification for one address. `key`: the provider's id of it, by which it is sent again. `done`: told at the end if accepted."""
+    """One notification for one address. `key`: the provider's id of it, by which it is sent again. `done`: told at the end if accepted.
+    `tried`: set when the first attempt is over."""
 
     key: str
     url: str
     sign: Sign
     done: Callable[[bool], None] | None = None
+    tried: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,8 @@ class Deliveries:
     """Sends what it is given until it is accepted or the retry table ends.
 
     `retry_seconds`: the waits after the first, second, … failed attempt, times `time_scale`. `accepted` judges status and body; redirects
-    are not followed, and no answer within `timeout_seconds` is a failure. `switches` and `rate()` disturb; `attempts` tells what happened.
+    are not followed, and no answer within `timeout_seconds` (after the first attempt `later_timeout_seconds`) is a failure. `switches` and
+    `rate()` disturb; `attempts` tells what happened.
     """
 
     def __init__(
@@ -108,11 +111,13 @@ class Deliveries:
         retry_seconds: Sequence[float],
         accepted: Callable[[int, bytes], bool],
         timeout_seconds: float = 10.0,
+        later_timeout_seconds: float | None = None,
         time_scale: float = 1.0,
         seed: int = 0,
     ) -> None:
         self.time_scale = time_scale
         self.timeout_seconds = timeout_seconds
+        self.later_timeout_seconds = timeout_seconds if later_timeout_seconds is None else later_timeout_seconds
         self.switches = Switches()
         self.attempts: deque[Tried] = deque(maxlen=_ATTEMPTS_MAX)
         self.dropped: deque[str] = deque(maxlen=_REMEMBERED_MAX)
@@ -260,6 +265,7 @@ class Deliveries:
                 async with self._slots:
                     accepted = await self._try(job, number)
                 job.tried_once.set()
+                job.delivery.tried.set()
                 if accepted or wait_seconds is None:
                     break
                 await self._wait(wait_seconds * self.time_scale)
@@ -273,11 +279,12 @@ class Deliveries:
         stale = number <= job.stale
         attempt = Attempt(number, time.time() - (_STALE_SECONDS if stale else 0.0), forged=number <= job.forged, stale=stale)
         headers, body = job.delivery.sign(attempt)
+        timeout_seconds = self.timeout_seconds if number == 1 else self.later_timeout_seconds
         status, answer, error = None, b"", ""
         try:
             async with (
-                asyncio.timeout(self.timeout_seconds),
-                self._client.stream("POST", job.delivery.url, headers=dict(headers), content=body) as response,
+                asyncio.timeout(timeout_seconds),
+                self._client.stream("POST", job.delivery.url, headers=dict(headers), content=body, timeout=timeout_seconds) as response,
             ):
                 async for chunk in response.aiter_raw():
                     answer += chunk
