@@ -16,31 +16,20 @@ class ReturnPages:
 
     def success(self, payment: Payment) -> str:
         """Waits for the real outcome, and shows it."""
-        match payment.kind:
-            case "deposit":
-                amount = {"amount": payment.money.major}
-                return self._page(payment, f"/balance/deposit/success?{urlencode({'session_id': str(payment.session_id)} | amount)}")
-            case "order":
-                return self._page(payment, f"/orders/{payment.order_id}/success?session_id={payment.session_id}")
-            case "payment":
-                return self._paying(payment)
+        if payment.order_id is not None:
+            return self._page(payment, f"/orders/{payment.order_id}/success?session_id={payment.session_id}")
+        query = urlencode({"session_id": str(payment.session_id), "amount": payment.money.major})
+        return self._page(payment, f"/balance/deposit/success?{query}")
 
     def failure(self, payment: Payment) -> str:
         """Says that it did not work, and offers another try."""
-        match payment.kind:
-            case "deposit":
-                return self._page(payment, f"/balance/deposit?error=payment_failed&session_id={payment.session_id}")
-            case "order":
-                return self._page(payment, f"/orders/{payment.order_id}/payment-failed?session_id={payment.session_id}")
-            case "payment":
-                return self._paying(payment)
+        if payment.order_id is not None:
+            return self._page(payment, f"/orders/{payment.order_id}/payment-failed?session_id={payment.session_id}")
+        return self._page(payment, f"/balance/deposit?error=payment_failed&session_id={payment.session_id}")
 
     def pay(self, payment: Payment) -> str:
         """Our own page, where the payer gives their card's data to a provider's form."""
         return self._page(payment, f"/pay/{payment.session_id}")
-
-    def _paying(self, payment: Payment) -> str:
-        return self._page(payment, f"/pay/{payment.session_id}/result")
 
     def _page(self, payment: Payment, path: str) -> str:
         return f"{self.base_url}/{payment.locale}{path}"
