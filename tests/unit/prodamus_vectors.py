@@ -1,4 +1,4 @@
-"""The sheet's vectors for Prodamus' signature (secret `test`), made by the vendor's own PHP class: a link (B), a notification (C), the corners."""
+"""The vectors of Prodamus' signature, secret `test`, made by the vendor's own PHP class: a link (B), a notification (C), the corners."""
 
 from __future__ import annotations
 
