@@ -6,16 +6,17 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from services.payments.config import PaymentsSettings
-from services.payments.providers.base import Payouts, Provider, Refunds
+from services.payments.providers.base import Payouts, Provider, Refunds, Statements
 
 
 @dataclass(frozen=True, slots=True)
 class Adapters:
-    """By provider. `close`: ends their connections."""
+    """By provider; `statements`: those that list what they have. `close`: ends their connections."""
 
     providers: dict[str, Provider] = field(default_factory=dict)
     refunds: dict[str, Refunds] = field(default_factory=dict)
     payouts: dict[str, Payouts] = field(default_factory=dict)
+    statements: dict[str, Statements] = field(default_factory=dict)
     closers: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
 
     async def close(self) -> None:

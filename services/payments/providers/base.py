@@ -5,10 +5,10 @@ A provider's operations are protocols of their own: what an adapter does not imp
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Literal, Protocol
 from uuid import UUID
 
 from services.payments.domain.capabilities import AmountRange, Capabilities
@@ -212,3 +212,48 @@ class Payouts(Protocol):
     async def find_payout(self, order: PayoutOrder) -> PayoutAnswer:
         """What the provider says of it now; Unknown while it does not tell."""
         ...
+
+
+# ---- what the provider says happened on a day, to compare our book with
+
+
+class NotStated(Exception):
+    """The provider stopped answering before its list was at its end: what came so far is not all of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class StatedCharge:
+    """A charge as the provider lists it. `session_id`: our reference, none where it carries none of ours (somebody else's, who shares the
+    account). `money`: what was received when it is paid, else what is asked for. `refunded_minor` is back with the payer; none: this list
+    does not tell, the refunds' does."""
+
+    session_id: UUID | None
+    charge_reference: str
+    money: Money
+    status: Literal["paid", "pending", "closed"]
+    created_at: datetime
+    refunded_minor: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StatedRefund:
+    """A refund as the provider lists it. `refund_id`: the one that we sent along; none: made at the provider's own site."""
+
+    refund_id: UUID | None
+    provider_reference: str
+    charge_reference: str | None
+    money: Money
+    status: Literal["pending", "succeeded", "failed"]
+    created_at: datetime
+
+
+class Statements(Protocol):
+    """Lists what the provider has, by when it was made there: from `since` on, and before `until`. For an operator's comparison, never for
+    deciding what has become of a payment. NotStated when the provider does not answer."""
+
+    @property
+    def name(self) -> str: ...
+
+    def charges(self, since: datetime, until: datetime) -> AsyncIterator[StatedCharge]: ...
+
+    def refunds(self, since: datetime, until: datetime) -> AsyncIterator[StatedRefund]: ...
