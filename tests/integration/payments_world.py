@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,6 +13,7 @@ from uuid import UUID
 import asyncpg
 
 from deploy.prepare import SERVICES, database_urls, make_roles
+from services.payments.domain.facts import Fact
 from services.payments.handlers.balance_payments import BalancePayments, Moves
 from services.payments.handlers.confirming import Confirming
 from services.payments.handlers.deposits import Deposits
@@ -22,10 +23,11 @@ from services.payments.handlers.mock_sessions import MockSessions
 from services.payments.handlers.opening import PURPOSE as CLIENT_SECRET
 from services.payments.handlers.opening import Opening
 from services.payments.handlers.sessions import Sessions
-from services.payments.handlers.settlement import Settlement
+from services.payments.handlers.settlement import Follow, Settlement
 from services.payments.handlers.views import Views
 from services.payments.ledger import Silent
 from services.payments.mock_book import MockBook
+from services.payments.providers.base import Provider
 from services.payments.providers.mock import MockProvider
 from services.payments.reconciler import Reconciler
 from services.payments.store.events import PURPOSE as PROVIDER_EVENT
@@ -99,6 +101,8 @@ async def payments_world(
     session_ttl_seconds: int = 3600,
     ledger: Moves | None = None,
     fee_bps: int = 0,
+    more: Sequence[Provider] = (),
+    follow: Mapping[type[Fact], Follow] | None = None,
 ) -> AsyncIterator[PaymentsWorld]:
     admin = await asyncpg.connect(database_url)
     try:
@@ -110,10 +114,10 @@ async def payments_world(
     pool = await postgres.create_pool(database_urls(database_url, SECRET).payments, size=10, application_name="test payments")
     try:
         mock = MockProvider(MockBook(pool), Keys((SECRET,)), base_url="http://localhost:8000", session_ttl_seconds=session_ttl_seconds)
-        providers = {"mock": mock}
+        providers: dict[str, Provider] = {"mock": mock} | {provider.name: provider for provider in more}
         waiters: Waiters[UUID] = Waiters()
         relay: Any = QuietRelay()
-        settlement = Settlement(pool, providers, relay, waiters, Seal((DATA_KEY,), PROVIDER_EVENT))
+        settlement = Settlement(pool, providers, relay, waiters, Seal((DATA_KEY,), PROVIDER_EVENT), follow or {})
         opening = Opening(
             pool, providers, enabled, production, timedelta(seconds=session_ttl_seconds), 0.001, Seal((DATA_KEY,), CLIENT_SECRET)
         )

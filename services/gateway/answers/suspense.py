@@ -25,7 +25,8 @@ class SuspenseItemAnswer(Answer):
         str,
         Field(
             description="currency_mismatch, less_than_asked, more_than_asked (this is the rest), unknown_reference, refused_payment, "
-            "second_payment, reference_in_use (another payment is booked under the charge's reference), or refund_failed (it came back).",
+            "second_payment, something_else_paid (not what we asked for), reference_in_use (another payment is booked under the charge's "
+            "reference), or refund_failed (it came back).",
             examples=["second_payment"],
         ),
     ]

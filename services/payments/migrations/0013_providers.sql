@@ -27,6 +27,13 @@ create table payments.marks (
     marked_at timestamptz not null default clock_timestamp()
 );
 
+alter table payments.suspense_items
+    drop constraint suspense_items_reason_check,
+    add constraint suspense_items_reason_check check (reason in (
+        'currency_mismatch', 'less_than_asked', 'more_than_asked', 'unknown_reference', 'refused_payment', 'second_payment', 'refund_failed',
+        'reference_in_use', 'something_else_paid'
+    ));
+
 grant select, insert, update on payments.provider_questions to purser_payments;
 grant select, insert on payments.marks to purser_payments;
 grant select on payments.provider_questions, payments.marks to purser_verifier;
