@@ -1,0 +1,126 @@
+"""The providers' settings: whole or not at all, no play money in production, and no live money beside play money."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from services.payments.config import PaymentsSettings
+
+STRONG = "mB3v9QxT7kLw2ZrY8hNc5JfD1sGp6VuA"
+GOOD: dict[str, Any] = {
+    "_env_file": None,
+    "amqp_url": "amqp://user:broker-password@localhost/",
+    "database_url": "postgresql://role:database-password@localhost/purser",
+    "secret_key": STRONG,
+    "data_keys": STRONG[::-1],
+}
+PRODUCTION: dict[str, Any] = {**GOOD, "environment": "production", "public_url": "https://pay.example.org"}
+STRIPE_TEST, STRIPE_LIVE = {"stripe_secret_key": "sk_test_4eC39HqLyjWD"}, {"stripe_secret_key": "sk_live_4eC39HqLyjWD"}
+ALLSECURE: dict[str, Any] = {
+    "allsecure_api_key": "connector-key",
+    "allsecure_username": "api-user",
+    "allsecure_password": "its-password",
+    "allsecure_shared_secret": "its-secret",
+}
+PRODAMUS: dict[str, Any] = {"prodamus_page_url": "https://shop.payform.ru/", "prodamus_secret_key": "page-key", "prodamus_sys": "purser"}
+
+
+@pytest.fixture(autouse=True)
+def bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in PaymentsSettings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+def refused(**settings: Any) -> str:
+    with pytest.raises(ValidationError) as caught:
+        PaymentsSettings(**settings)
+    return str(caught.value)
+
+
+def test_unset_providers_are_those_with_credentials_then_the_mock_and_never_that_in_production() -> None:
+    assert PaymentsSettings(**GOOD).enabled == ("mock",)
+    assert PaymentsSettings(**GOOD, **STRIPE_TEST, **ALLSECURE).enabled == ("stripe", "allsecure", "mock")
+    assert PaymentsSettings(**PRODUCTION).enabled == ()
+    assert PaymentsSettings(**PRODUCTION, **STRIPE_LIVE, **PRODAMUS).enabled == ("stripe", "prodamus")
+
+
+def test_a_provider_that_is_off_is_still_configured() -> None:
+    settings = PaymentsSettings(**PRODUCTION, **STRIPE_LIVE, **PRODAMUS, providers="prodamus")
+    assert settings.enabled == ("prodamus",)
+    assert settings.with_credentials == ("stripe", "prodamus")
+
+
+def test_production_needs_the_credentials_of_whom_it_names() -> None:
+    assert "PROVIDERS names allsecure, whose credentials are not set" in refused(**PRODUCTION, **STRIPE_LIVE, providers="stripe,allsecure")
+
+
+@pytest.mark.parametrize("missing", sorted(ALLSECURE))
+def test_a_provider_is_configured_wholly_or_not_at_all(missing: str) -> None:
+    told = refused(**GOOD, **{name: value for name, value in ALLSECURE.items() if name != missing})
+    assert f"{missing.upper()} is not set, but the rest of it is" in told
+    assert "its-secret" not in told
+
+
+def test_prodamus_may_notify_an_address_of_its_cabinet_without_a_sys() -> None:
+    without = {name: value for name, value in PRODAMUS.items() if name != "prodamus_sys"} | {"prodamus_demo": True}
+    assert PaymentsSettings(**GOOD, **without).with_credentials == ("prodamus",)
+    assert "PRODAMUS_SECRET_KEY is not set" in refused(**GOOD, prodamus_page_url="https://shop.payform.ru")
+
+
+@pytest.mark.parametrize("key", ["pk_test_1", "whsec_1", "sk_1", "my-own-word"])
+def test_a_key_that_is_no_secret_key_of_stripe_stops_the_start_and_is_not_shown(key: str) -> None:
+    told = refused(**GOOD, stripe_secret_key=key)
+    assert "stripe_secret_key" in told
+    assert key not in told
+
+
+@pytest.mark.parametrize("name", ["stripe_api_base", "allsecure_base_url", "prodamus_page_url"])
+@pytest.mark.parametrize("url", ["ftp://x", "http://asxgw.com", "https://", "https://x/?a=1"])
+def test_an_address_is_https_or_an_emulators_on_this_machine(name: str, url: str) -> None:
+    assert name in refused(**GOOD, **{name: url})
+    others = PRODAMUS | {"prodamus_demo": True} if name == "prodamus_page_url" else {}
+    assert getattr(PaymentsSettings(**GOOD, **(others | {name: "http://127.0.0.1:9/p/"})), name) == "http://127.0.0.1:9/p"
+
+
+@pytest.mark.parametrize(
+    ("play", "told"),
+    [
+        (STRIPE_LIVE | {"stripe_api_base": "http://127.0.0.1:9"}, "STRIPE_API_BASE leads to this machine"),
+        (STRIPE_LIVE | {"stripe_api_base": "https://localhost:9"}, "STRIPE_API_BASE leads to this machine"),
+        (STRIPE_LIVE | {"stripe_api_base": "https://stripe.example.org"}, "STRIPE_API_BASE is not https://api.stripe.com"),
+        (ALLSECURE | {"allsecure_base_url": "http://localhost:9"}, "ALLSECURE_BASE_URL leads to this machine"),
+        (PRODAMUS | {"prodamus_page_url": "http://localhost:9"}, "PRODAMUS_PAGE_URL leads to this machine"),
+        (PRODAMUS | {"prodamus_demo": True}, "PRODAMUS_DEMO is on"),
+    ],
+)
+def test_production_refuses_emulators_and_demos(play: dict[str, Any], told: str) -> None:
+    assert told in refused(**PRODUCTION, **play)
+
+
+@pytest.mark.parametrize(
+    ("live", "named"),
+    [
+        (STRIPE_LIVE, "STRIPE_SECRET_KEY"),
+        ({"stripe_secret_key": "rk_live_4eC39HqLyjWD"}, "STRIPE_SECRET_KEY"),
+        (ALLSECURE | {"allsecure_base_url": "https://asxgw.com"}, "ALLSECURE_BASE_URL"),
+        (PRODAMUS, "PRODAMUS_PAGE_URL"),
+    ],
+)
+def test_live_money_is_refused_beside_mock_payments_and_mock_payouts(live: dict[str, Any], named: str) -> None:
+    assert f"{named} is live, and mock payments are on beside it" in refused(**GOOD, **live)
+    provider = named.split("_")[0].lower()
+    assert f"{named} is live, and mock payouts are on beside it" in refused(**GOOD, **live, providers=provider)
+    assert PaymentsSettings(**GOOD, **live, providers=provider, payout_method="manual").live == (named,)
+
+
+@pytest.mark.parametrize(
+    "test_only",
+    [STRIPE_TEST, ALLSECURE, ALLSECURE | {"allsecure_base_url": "http://127.0.0.1:9"}, PRODAMUS | {"prodamus_demo": True}],
+)
+def test_test_money_lives_beside_the_mock(test_only: dict[str, Any]) -> None:
+    assert PaymentsSettings(**GOOD, **test_only).live == ()
