@@ -156,4 +156,4 @@ class Control:
         if changes:
             # A payer can do this: the parameters stand in the address, and without a signature the page takes any.
             parameters = {name: value for name, value in (parameters | changes).items() if name != "signature"}
-        return self._emulator.open(link.page, parameters, as_new=True)
+        return self._emulator.open(self._emulator.book.page(link.page.name), parameters, as_new=True)
