@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from services.gateway.webhook_settings import WebhookSettings
 from shared.money import currency_code
 from shared.origins import default_origins, origin_of
 from shared.settings import LOOPBACK, Listed, ListedOrUnset
@@ -25,7 +26,7 @@ PRODUCTION_RATES: Final = {
 """Defaults that are tighter in production; an address may have a whole office behind it."""
 
 
-class GatewaySettings(TokenSettings):
+class GatewaySettings(WebhookSettings, TokenSettings):
     """Ports, public addresses, bounds of a request, and who may log in how."""
 
     gateway_port: int = Field(default=8000, ge=1, le=65535)
@@ -84,6 +85,10 @@ class GatewaySettings(TokenSettings):
             _require_scheme("NOTIFIER_PUBLIC_URL", self.notifier_public_url, ("wss",), " in production")
             if "mock" in (self.providers or ()):
                 raise ValueError("PROVIDERS names mock, which production refuses")
+            for provider in self.new_payments:
+                if provider not in self.with_credentials:
+                    raise ValueError(f"PROVIDERS names {provider}, whose credentials are not set")
+            self.refuse_play_money()
         elif not self.allow_demo:
             for name, url in (("PUBLIC_URL", self.public_url), ("NOTIFIER_PUBLIC_URL", self.notifier_public_url)):
                 if urlsplit(url).hostname not in LOOPBACK:
@@ -104,7 +109,7 @@ class GatewaySettings(TokenSettings):
         """The providers that are on for new payments, the first is the default."""
         if self.providers is not None:
             return self.providers
-        return () if self.production else ("mock",)
+        return self.with_credentials if self.production else (*self.with_credentials, "mock")
 
     @property
     def mock_provider(self) -> bool:

@@ -10,21 +10,14 @@ from typing import Final
 
 from prometheus_client import Counter
 
-from services.gateway.signatures import mock
-from services.gateway.signatures.base import RawHeaders, SignatureError, VerifiedEvent
+from services.gateway.signatures.base import Received, SignatureError, VerifiedEvent
 from shared.contracts.payment_events import ProviderEventReceived
 from shared.delivery.publisher import EnvelopePublisher
-from shared.keys import Keys
 
 _EVENTS: Final = Counter("purser_webhooks_total", "Provider events by what became of them at the edge", ("provider", "outcome"))
 
-Check = Callable[[RawHeaders, bytes, float], VerifiedEvent]
-"""Verifies an event against the provider's keys at a time; SignatureError otherwise."""
-
-
-def mock_check(keys: Keys) -> Check:
-    accepted = keys.verifying(mock.LABEL)
-    return lambda headers, body, now: mock.verify(headers, body, accepted, now)
+Check = Callable[[Received, float], VerifiedEvent]
+"""Verifies an event against the provider's keys at a time (unix seconds); SignatureError otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +28,13 @@ class Ingress:
     publisher: EnvelopePublisher[ProviderEventReceived]
     clock: Callable[[], float] = field(default=time.time)
 
-    async def receive(self, provider: str, headers: RawHeaders, body: bytes, correlation_id: str) -> None:
+    async def receive(self, provider: str, received: Received, correlation_id: str) -> None:
         """Returns when the broker has the event for good.
 
         Errors: KeyError for a provider that is not accepted, SignatureError, and those of the publisher (the event may be repeated then).
         """
         try:
-            event = self.checks[provider](headers, body, self.clock())
+            event = self.checks[provider](received, self.clock())
         except SignatureError as error:
             _EVENTS.labels(provider, f"refused_{error}").inc()
             raise

@@ -10,10 +10,11 @@ from typing import Final
 
 from services.gateway.app import create_app
 from services.gateway.auth import Gate
+from services.gateway.checks import build_checks
 from services.gateway.config import GatewaySettings
 from services.gateway.directory import Directory
 from services.gateway.hypertext import load_hypertext
-from services.gateway.ingress import Ingress, mock_check
+from services.gateway.ingress import Ingress
 from services.gateway.login_limit import FailureLimit
 from services.gateway.logins import LoginRecords
 from services.gateway.parts import Parts
@@ -69,7 +70,7 @@ def assemble(settings: GatewaySettings, link: BrokerLink, events: EnvelopePublis
         keys=keys,
         gate=Gate(build_verifier(settings), keys, callers),
         services=Services(Requests(link, app_id=NAME), settings.rpc_timeout_seconds),
-        ingress=Ingress({"mock": mock_check(keys)} if settings.mock_provider else {}, events),
+        ingress=Ingress(build_checks(settings, keys), events),
         tickets=TicketOffice(keys),
         health=Health(NAME, {"broker": link.check}),
         directory=Directory(*limits) if settings.demo_login else None,

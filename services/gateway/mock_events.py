@@ -8,7 +8,7 @@ import structlog
 
 from services.gateway.parts import Parts
 from services.gateway.problems import Problem
-from services.gateway.signatures.base import SignatureError
+from services.gateway.signatures.base import Received, SignatureError
 from shared.contracts.payment_commands import SignedEvent
 from shared.delivery.errors import DeliveryError, NotConfirmed
 
@@ -19,7 +19,7 @@ async def hand_in(parts: Parts, event: SignedEvent, payment_id: UUID, correlatio
     """Returns when the event is durable, or may be: a repeat of the request hands it in again. Problem: broker_unavailable."""
     headers = [(name.lower().encode(), value.encode()) for name, value in event.headers.items()]
     try:
-        await parts.ingress.receive("mock", headers, event.body, correlation_id)
+        await parts.ingress.receive("mock", Received(headers, event.body), correlation_id)
     except SignatureError:
         log.error("the mock's own event is not authentic: do all services have the same SECRET_KEY?", payment_id=str(payment_id))
     except NotConfirmed:

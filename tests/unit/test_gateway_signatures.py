@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import base64
 import hmac
+from collections.abc import Sequence
 from hashlib import sha256
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.gateway.signatures.base import SignatureError
-from services.gateway.signatures.mock import TOLERANCE_SECONDS, verify
+from services.gateway.signatures import mock
+from services.gateway.signatures.base import Received, SignatureError, VerifiedEvent
+from services.gateway.signatures.mock import TOLERANCE_SECONDS
 
 KEY = b"k" * 32
 OLD_KEY = b"o" * 32
@@ -19,6 +21,10 @@ NOW = 1_800_000_000
 BODY = b'{"id":"evt_1","type":"session.paid"}'
 
 Headers = list[tuple[bytes, bytes]]
+
+
+def verify(headers: Headers, body: bytes, keys: Sequence[bytes], now: float) -> VerifiedEvent:
+    return mock.verify(Received(headers, body), keys, now)
 
 
 def signed(body: bytes = BODY, *, key: bytes = KEY, event_id: bytes = b"evt_1", at: int = NOW) -> Headers:

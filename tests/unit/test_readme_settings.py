@@ -22,7 +22,7 @@ def rows() -> list[tuple[list[str], str]]:
     """(the names of a row's first cell, the row)."""
     table = README.read_text(encoding="utf-8").split("\n## Settings\n")[1].split("\n## ")[0]
     lines = [line for line in table.splitlines() if line.startswith("| `")]
-    return [(re.findall(r"`([A-Z_]+)`", line.split(" | ")[0]), line) for line in lines]
+    return [(re.findall(r"`([A-Z0-9_]+)`", line.split(" | ")[0]), line) for line in lines]
 
 
 def test_every_setting_has_its_row_and_no_row_is_of_another() -> None:

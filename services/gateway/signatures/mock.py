@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from hashlib import sha256
 from typing import Final
 
-from services.gateway.signatures.base import RawHeaders, SignatureError, VerifiedEvent, only_header, require_plain_json
+from services.gateway.signatures.base import Received, SignatureError, VerifiedEvent, only_header, require_plain_json
 
 LABEL: Final = "mock-webhook"
 TOLERANCE_SECONDS: Final = 300
@@ -18,8 +18,9 @@ _ID: Final = re.compile(r"[\x21-\x7e]{1,200}")
 _TIMESTAMP: Final = re.compile(r"[0-9]{1,12}", re.ASCII)
 
 
-def verify(headers: RawHeaders, body: bytes, keys: Sequence[bytes], now: float) -> VerifiedEvent:
+def verify(received: Received, keys: Sequence[bytes], now: float) -> VerifiedEvent:
     """The event, when one of `keys` signed exactly these bytes within 5 minutes of `now` (unix seconds); SignatureError otherwise."""
+    headers, body = received.headers, received.body
     require_plain_json(headers)
     event_id = only_header(headers, b"webhook-id")
     timestamp = only_header(headers, b"webhook-timestamp")

@@ -1,0 +1,136 @@
+"""Which providers' events the gateway takes: those whose secrets it was given, and what it refuses to start with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from services.gateway.checks import build_checks
+from services.gateway.config import GatewaySettings
+from services.gateway.ingress import Check
+from services.gateway.signatures.base import Received, SignatureError
+from shared.settings import load
+from tests.signing import (
+    ALLSECURE_SECRET,
+    ALLSECURE_TARGET,
+    PRODAMUS_KEY,
+    STRIPE_SECRET,
+    allsecure_headers,
+    flat,
+    prodamus_headers,
+    stripe_headers,
+    urlencoded,
+)
+from tests.unit.test_gateway_settings import DEVELOPMENT, PRODUCTION, refusal
+
+NOW = 1_800_000_000
+STRIPE: dict[str, Any] = {"stripe_webhook_secret": STRIPE_SECRET, "stripe_publishable_key": "pk_test_of_these_tests"}
+ALLSECURE: dict[str, Any] = {"allsecure_shared_secret": ALLSECURE_SECRET}
+PRODAMUS: dict[str, Any] = {"prodamus_secret_key": PRODAMUS_KEY}
+ALL = {**STRIPE, **ALLSECURE, **PRODAMUS}
+FORM = {"order_id": "1", "payment_status": "success"}
+FORM_BODY = urlencoded(flat(FORM))
+
+
+def settings_of(**told: Any) -> GatewaySettings:
+    return GatewaySettings(**{**DEVELOPMENT, **told})
+
+
+def checks(**told: Any) -> dict[str, Check]:
+    settings = settings_of(**told)
+    return dict(build_checks(settings, settings.keys))
+
+
+def sold(**told: Any) -> tuple[str, ...]:
+    return settings_of(**told).new_payments
+
+
+@pytest.mark.parametrize("credentials", [{}, STRIPE, ALLSECURE, PRODAMUS, ALL])
+def test_a_provider_is_taken_when_its_secret_is_there(credentials: dict[str, Any]) -> None:
+    expected = {name.partition("_")[0] for name in credentials} | {"mock"}
+    assert set(checks(**credentials)) == expected
+    assert set(sold(**credentials)) == expected
+
+
+def test_one_that_is_off_for_new_payments_is_still_taken() -> None:
+    assert set(checks(**ALL, providers="prodamus")) == {"stripe", "allsecure", "prodamus"}
+    assert sold(**ALL, providers="prodamus") == ("prodamus",)
+
+
+def test_the_first_with_credentials_is_the_default_and_the_mock_comes_last() -> None:
+    assert sold(**ALL) == ("stripe", "allsecure", "prodamus", "mock")
+    assert GatewaySettings(**{**PRODUCTION, **ALL}).new_payments == ("stripe", "allsecure", "prodamus")
+
+
+def test_each_of_several_secrets_counts() -> None:
+    check = checks(**{**STRIPE, "stripe_webhook_secret": f"whsec_the_newer_one_of_two, {STRIPE_SECRET}"})["stripe"]
+    for secret in (STRIPE_SECRET, "whsec_the_newer_one_of_two"):
+        assert check(Received(stripe_headers(b"{}", NOW, secret), b"{}"), NOW).body == b"{}"
+    check = checks(prodamus_secret_key=f"the newer key,{PRODAMUS_KEY}")["prodamus"]
+    for key in (PRODAMUS_KEY, "the newer key"):
+        assert check(Received(prodamus_headers(FORM, "application/x-www-form-urlencoded", key), FORM_BODY), NOW).body == FORM_BODY
+
+
+@pytest.mark.parametrize("prefix", ["", "/shop"])
+def test_allsecure_signs_the_public_address_with_its_prefix(prefix: str) -> None:
+    check = checks(**ALLSECURE, public_url=f"http://localhost:8000{prefix}/")["allsecure"]
+    received = Received(allsecure_headers(b"{}", target=prefix.encode() + ALLSECURE_TARGET), b"{}")
+    assert check(received, NOW).body == b"{}"
+
+
+@pytest.mark.parametrize("allowed", [False, True])
+def test_the_weaker_signatures_count_only_where_they_are_switched_on(allowed: bool) -> None:
+    accepted = checks(**ALL, allsecure_accept_md5=allowed, prodamus_demo=allowed)
+    older = Received(allsecure_headers(b"{}", body_hash="md5"), b"{}")
+    played = Received(prodamus_headers(FORM, "application/x-www-form-urlencoded", PRODAMUS_KEY + "demo"), FORM_BODY)
+    for provider, received in (("allsecure", older), ("prodamus", played)):
+        if allowed:
+            assert accepted[provider](received, NOW).body == received.body
+        else:
+            with pytest.raises(SignatureError, match="forged"):
+                accepted[provider](received, NOW)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        ({**STRIPE, "stripe_webhook_secret": "secret_that_is_no_whsec"}, "stripe_webhook_secret"),
+        ({**STRIPE, "stripe_webhook_secret": "whsec_short"}, "stripe_webhook_secret"),
+        ({**STRIPE, "stripe_webhook_secret": f"{STRIPE_SECRET},whsec_short"}, "stripe_webhook_secret"),
+        ({**STRIPE, "stripe_publishable_key": "sk_live_shown_to_everybody"}, "stripe_publishable_key"),
+        ({**STRIPE, "stripe_publishable_key": None}, "STRIPE_PUBLISHABLE_KEY"),
+        ({**STRIPE, "stripe_webhook_secret": ""}, "STRIPE_WEBHOOK_SECRET"),
+        ({"allsecure_shared_secret": "short"}, "allsecure_shared_secret"),
+        ({"prodamus_secret_key": "short"}, "prodamus_secret_key"),
+        ({"prodamus_secret_key": "one of three,two of three,three of three"}, "prodamus_secret_key"),
+    ],
+)
+def test_a_wrong_secret_stops_the_start(wrong: dict[str, Any], named: str) -> None:
+    assert named in refusal({**DEVELOPMENT, **wrong})
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"), [({"prodamus_demo": True}, "PRODAMUS_DEMO"), ({"providers": "allsecure"}, "PROVIDERS names allsecure")]
+)
+def test_production_takes_no_play_money_and_sells_nothing_that_it_cannot_verify(wrong: dict[str, Any], named: str) -> None:
+    assert named in refusal({**PRODUCTION, **PRODAMUS, **wrong})
+
+
+def test_the_line_names_the_variable_and_never_the_value(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    variables = {**DEVELOPMENT, "secret_key": "x" * 32, "stripe_webhook_secret": "do-not-print", "prodamus_secret_key": "hush"}
+    for name, value in variables.items():
+        if name != "_env_file":
+            monkeypatch.setenv(name.upper(), value)
+    with pytest.raises(SystemExit):
+        load(GatewaySettings)
+    said = capsys.readouterr().err
+    assert "STRIPE_WEBHOOK_SECRET must begin with whsec_" in said
+    assert "PRODAMUS_SECRET_KEY must have at least" in said
+    assert "do-not-print" not in said
+    assert "hush" not in said
+
+
+def test_secrets_are_not_in_the_settings_text() -> None:
+    shown = repr(settings_of(**ALL))
+    assert not [secret for secret in (STRIPE_SECRET, ALLSECURE_SECRET, PRODAMUS_KEY) if secret in shown]
