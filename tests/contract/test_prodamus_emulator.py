@@ -218,9 +218,14 @@ async def test_many_payers_at_one_link_pay_it_once(world: World) -> None:
 
 async def test_the_pages_can_be_read_and_used_without_seeing_them(world: World) -> None:
     asking = (await world.browser.get(world.link(customer_phone=None))).text
-    for text in (asking, (await world.browser.get(world.link("two"))).text):
+    wrong = (await world.choose(action(asking), "contact", customer_phone="a")).text
+    paying = (await world.browser.get(world.link("two"))).text
+    await world.choose(action(paying), "decline")
+    declined = (await world.browser.get(action(paying))).text
+    titles = ("Your phone – payment", "Not a phone number – payment", "Payment", "Declined – payment")
+    for text, title in zip((asking, wrong, paying, declined), titles, strict=True):
         assert "<html lang=en>" in text
-        assert "<title>Payment to shop.payform.ru</title>" in text
+        assert f"<title>{title} to shop.payform.ru</title>" in text
         assert text.count("<h1>") == 1
         assert text.count("<input ") == text.count("<label")
         assert all(label.strip() for label in between(text, ">", "</button>"))

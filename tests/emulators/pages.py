@@ -23,7 +23,7 @@ _NOTE: Final = "This is a stand-in for tests on this machine. No money moves."
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A text field that the payer fills in."""
+    """A text field that the payer fills in. A `kind` that browsers know of a person (tel, email) is offered for filling in."""
 
     name: str
     label: str
@@ -57,7 +57,7 @@ def page(
     parts = [
         f"<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'><title>{escape(title)}</title>",
         f"<style>{_STYLE}</style><main><h1>{escape(title)}</h1>",
-        f"<p>{escape(text)}</p>" if text else "",
+        f"<p role=status>{escape(text)}</p>" if text else "",
         "<dl>" + "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in facts.items()) + "</dl>" if facts else "",
         _form(form) if form is not None else "",
         f"<p class=note>{escape(_NOTE)}</p></main></html>",
@@ -66,10 +66,15 @@ def page(
     return HTMLResponse("".join(parts), status_code=status, headers=headers)
 
 
+def _autocomplete(one: Field) -> str:
+    return f' autocomplete="{one.kind}"' if one.kind in ("tel", "email") else ""
+
+
 def _form(form: Form) -> str:
     hidden = "".join(f'<input type="hidden" name="{escape(name)}" value="{escape(value)}">' for name, value in form.hidden.items())
     fields = "".join(
-        f'<label>{escape(one.label)}<br><input type="{escape(one.kind)}" name="{escape(one.name)}" value="{escape(one.value)}"></label>'
+        f"<label>{escape(one.label)}<br>"
+        f'<input type="{escape(one.kind)}" name="{escape(one.name)}" value="{escape(one.value)}"{_autocomplete(one)}></label>'
         for one in form.fields
     )
     buttons = "".join(

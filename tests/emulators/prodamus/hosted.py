@@ -15,7 +15,8 @@ def payment_page(link: Link, action: str) -> Response:
     """The page with its buttons; `action` takes the choice."""
     request = link.request
     texts = []
-    if link.orders and link.orders[-1].status == "order_denied":
+    declined = bool(link.orders) and link.orders[-1].status == "order_denied"
+    if declined:
         texts.append(_DECLINED)
     if request.is_demo:
         texts.append(_DEMO)
@@ -26,7 +27,8 @@ def payment_page(link: Link, action: str) -> Response:
         buttons.append(Button("decline", "Pay with a card that the bank refuses"))
     buttons.append(Button("cancel", "Cancel and return to the shop"))
     facts = _facts(link) | {"Your phone": link.phone}
-    return page(f"Payment to {link.page.domain}", facts=facts, text=" ".join(texts), form=Form(action, buttons))
+    title = "Declined – payment" if declined else "Payment"
+    return page(f"{title} to {link.page.domain}", facts=facts, text=" ".join(texts), form=Form(action, buttons))
 
 
 def contact_page(link: Link, action: str, *, wrong: str = "") -> Response:
@@ -37,7 +39,9 @@ def contact_page(link: Link, action: str, *, wrong: str = "") -> Response:
         Field("customer_email", "E-mail", link.email, "email"),
     ]
     form = Form(action, [Button("contact", "Continue"), Button("cancel", "Cancel and return to the shop")], fields)
-    return page(f"Payment to {link.page.domain}", facts=_facts(link), text=text, form=form, status=422 if wrong else 200)
+    # The title is what a reader of the screen hears first: it says what is asked, or what went wrong.
+    title = "Not a phone number" if wrong else "Your phone"
+    return page(f"{title} – payment to {link.page.domain}", facts=_facts(link), text=text, form=form, status=422 if wrong else 200)
 
 
 def paid_page(link: Link) -> Response:
