@@ -5,8 +5,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+import structlog
+
 from services.payments.config import PaymentsSettings
+from services.payments.domain.return_pages import ReturnPages
 from services.payments.providers.base import Payouts, Provider, Refunds, Statements
+from services.payments.providers.prodamus import PaymentPage, ProdamusProvider
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,4 +32,21 @@ class Adapters:
 
 def real_adapters(settings: PaymentsSettings) -> Adapters:
     """Those that have credentials, whether they are on for new payments or not: what they have begun goes on."""
-    return Adapters()
+    adapters = Adapters()
+    return_pages = ReturnPages(settings.base_url)
+    if settings.prodamus_page_url is not None:
+        adapters.providers[ProdamusProvider.name] = _prodamus(settings, settings.prodamus_page_url, return_pages)
+    return adapters
+
+
+def _prodamus(settings: PaymentsSettings, page_url: str, return_pages: ReturnPages) -> ProdamusProvider:
+    page = PaymentPage(
+        url=page_url,
+        key=settings.prodamus_secret_key[0],
+        notification_url=f"{settings.base_url}/api/v1/webhooks/{ProdamusProvider.name}",
+        sys=settings.prodamus_sys,
+        demo=settings.prodamus_demo,
+    )
+    if not page.sys:
+        log.warning("PRODAMUS_SYS is not set: Prodamus notifies only the address that its cabinet has", needed=page.notification_url)
+    return ProdamusProvider(page, return_pages)
