@@ -110,10 +110,11 @@ async def create_intent(request: Request, caller: SignedIn, parts: GatewayParts)
     **operation(
         "Bring a payment up to date with its provider",
         answers={200: (ConfirmationAnswer, "What the provider says; the mock pays what is pending."), 202: _SLOW},
-        problems=("payment_not_found", "forbidden", "session_final", "deadline_passed"),
+        problems=("payment_not_found", "forbidden", "session_final", "operation_not_supported", "deadline_passed"),
         asks_behind=True,
         idempotent=True,
-        description="The payer or an admin. Again and again the same; a failed, expired or canceled one is 409 session_final.",
+        description="The payer or an admin. Again and again the same; a failed, expired or canceled one is 409 session_final. A pending "
+        "one whose provider has no operation status is 422 operation_not_supported, until its webhook has told.",
     ),
 )
 async def confirm(request: Request, caller: SignedIn, parts: GatewayParts, payment_id: PaymentId) -> Response:

@@ -225,7 +225,7 @@ def _refusal(payment: Payment, asked: Asked, *, sendable: bool) -> Refused | Non
     if not sendable and asked.manual_reference is None:
         return Refused(
             code="refund_not_supported",
-            detail="This provider cannot send money back; record it with manual_reference.",
+            detail=f"{payment.provider} has no operation refund; what is sent back at its own site is recorded with manual_reference.",
             request_id=request_id,
         )
     left = left_minor(payment)

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import structlog
 
-from services.payments.domain import intents
+from services.payments.domain import capabilities, intents
 from services.payments.domain.payments import Payment, Status
 from services.payments.handlers.inquiry import Inquiry
 from services.payments.handlers.once import Once, check_deadline
@@ -39,7 +39,7 @@ class Confirming:
 
     async def confirm(self, command: ConfirmPayment) -> ConfirmReply:
         """Asks the provider, unless it is known already that the payment is paid; the mock pays what is pending. A pending answer is not
-        kept: asked again, it may be another."""
+        kept, nor is that the provider cannot be asked: asked again, it may be another."""
         once: Once[PaymentConfirmed] = Once(self.pool, ConfirmReply)
         begun = await self._begin(once, command, "payment.confirm")
         if isinstance(begun, CommandReply):
@@ -48,6 +48,8 @@ class Confirming:
             event = await self._pay_at_mock(begun)
             if event is not None:
                 return await _kept(once, command, self.pool, _confirmed(begun, "completed", event))
+            if self._tells_nothing(begun):
+                return await once.unavailable(command, capabilities.lacks(begun.provider, "status", command.correlation_id))
             await self.inquiry.bring_up_to_date(begun)
         now = await self._reread(begun)
         status = _told(now)
@@ -120,6 +122,11 @@ class Confirming:
                 session = await MockBook.decide(tx, session, "success", event_id=event_id, charge=f"ch_{new_id().hex}", at=now)
                 log.info("mock session confirmed", payment_id=str(payment.payment_id), correlation_id=payment.correlation_id)
             return self.mock.signed_event(session) if session.outcome == "success" else None
+
+    def _tells_nothing(self, payment: Payment) -> bool:
+        """Its provider cannot be asked what became of it. What is over on our side needs no asking."""
+        provider = self.inquiry.providers.get(payment.provider)
+        return provider is not None and not provider.capabilities.status and _told(payment) == Status.PENDING
 
     async def _reread(self, payment: Payment) -> Payment:
         async with connection(self.pool) as db:

@@ -35,7 +35,6 @@ _DETAILS: Final = {
     "payment_not_assignable": "The item cannot pay this payment: it was refused, or is another provider's.",
     "already_paid": "The payment, or its order, has been paid.",
     "amount_mismatch": "The item's amount is not the payment's; nothing was moved.",
-    "refund_not_supported": "The provider cannot send money back.",
     "refund_declined": "The provider declined to send it back; the item is open.",
 }
 
@@ -65,6 +64,8 @@ class Suspense:
                 return item
             check_deadline(command)
             code, payment = await self._decide(tx, item, command, decision_id)
+            if code == "refund_not_supported":
+                return once.reply(_refused(code, command, f"{item.provider} has no operation refund."))
             if code is not None:
                 return once.reply(_refused(code, command))
             if payment is not None:
