@@ -117,7 +117,7 @@ async def payments_world(
         providers: dict[str, Provider] = {"mock": mock} | {provider.name: provider for provider in more}
         waiters: Waiters[UUID] = Waiters()
         relay: Any = QuietRelay()
-        settlement = Settlement(pool, providers, relay, waiters, Seal((DATA_KEY,), PROVIDER_EVENT), follow or {})
+        settlement = Settlement(pool, providers, relay, waiters, Seal((DATA_KEY,), PROVIDER_EVENT), {} if follow is None else follow)
         opening = Opening(
             pool, providers, enabled, production, timedelta(seconds=session_ttl_seconds), 0.001, Seal((DATA_KEY,), CLIENT_SECRET)
         )

@@ -1,0 +1,80 @@
+"""A stage: a provider's adapter, the gateway's check of its webhooks, and its stand-in with a payer to steer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+from uuid import UUID
+
+from services.gateway.ingress import Check
+from services.payments.providers.base import Payouts, Provider, Refunds
+from shared.money import Money
+from tests.emulators.deliveries import Deliveries
+from tests.emulators.faults import Faults
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What the payer was given: our reference, and where to go on."""
+
+    session_id: UUID
+    payment_url: str
+    client_secret: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TheirCharge:
+    """A charge in the provider's own book: money that was taken, under our reference; what of it went back, and what a dispute holds."""
+
+    session_id: UUID
+    money: Money
+    refunded_minor: int = 0
+    disputed_minor: int = 0
+
+
+class Stage(Protocol):
+    """`sums`: one of each number of decimals that the provider's currencies have. `operations`: its routes' names for faults. A payer's
+    deed returns when the provider has done it; its webhooks may still be on their way (`deliveries`)."""
+
+    name: str
+    provider: Provider
+    refunds: Refunds | None
+    payouts: Payouts | None
+    check: Check
+    deliveries: Deliveries
+    faults: Faults
+    sums: Sequence[Money]
+    create_operation: str
+    find_operation: str
+    refund_operation: str
+
+    async def pay(self, session: Session) -> None: ...
+    async def decline(self, session: Session) -> None:
+        """An attempt that the bank declines."""
+        ...
+
+    async def pay_with_3ds(self, session: Session, *, passes: bool) -> None: ...
+    async def give_up(self, session: Session) -> None:
+        """The payer goes back to the shop."""
+        ...
+
+    async def refund_elsewhere(self, session: Session, money: Money) -> None:
+        """At the provider's own site."""
+        ...
+
+    async def fail_refunds(self, session: Session) -> None:
+        """Those of the session that had succeeded come back."""
+        ...
+
+    async def dispute(self, session: Session, event: str) -> None:
+        """`opened`, `won` or `lost`."""
+        ...
+
+    def charges(self) -> list[TheirCharge]:
+        """The provider's own book."""
+        ...
+
+
+class Lacking(NotImplementedError):
+    """The provider has no such thing; a test that needs it is not run for it, by its capabilities."""
