@@ -18,6 +18,7 @@ from services.payments import consumers
 from services.payments.adapters import real_adapters
 from services.payments.config import PaymentsSettings
 from services.payments.consumers.audit import audit_questions, login_events
+from services.payments.consumers.checkout import checkout_questions
 from services.payments.consumers.deposits import deposit_commands
 from services.payments.consumers.history import history_questions
 from services.payments.consumers.intents import intent_commands, session_questions
@@ -32,6 +33,7 @@ from services.payments.domain.facts import DisputeTold, Fact, PayoutTold, Refund
 from services.payments.domain.sessions import DEMO
 from services.payments.handlers.audit import AuditLog
 from services.payments.handlers.balance_payments import BalancePayments
+from services.payments.handlers.checkout import Checkout
 from services.payments.handlers.confirming import Confirming
 from services.payments.handlers.deposits import Deposits
 from services.payments.handlers.disputes import DisputeSaga
@@ -205,6 +207,7 @@ async def payments(settings: PaymentsSettings) -> AsyncIterator[None]:
             order_questions(OrderViews(pool, seals, waiters), mock_page),
             session_questions(sessions),
             payment_questions(Views(pool, waiters), health),
+            checkout_questions(Checkout(pool, opening.seal, providers, enabled)),
             history_questions(History(pool, seal)),
             audit_questions(audit),
             withdrawal_questions(withdrawals),

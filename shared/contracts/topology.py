@@ -7,6 +7,7 @@ from typing import Final, Literal
 
 from shared.contracts.audit import ListAudit, LoginRecorded
 from shared.contracts.base import Message
+from shared.contracts.checkout import GetCheckout, ListMethods
 from shared.contracts.history import GetTimeline, ListPayments
 from shared.contracts.intents import CancelPayment, ConfirmPayment, CreateIntent
 from shared.contracts.mock_controls import TellMockDispute, TellMockPayment
@@ -230,6 +231,8 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route(GetOrder, QUERIES, ("gateway",), (PAYMENTS_QUERIES,), answers=("order-view.v1", "refused.v1")),
     Route(GetInterpretation, QUERIES, ("gateway",), (PAYMENTS_QUERIES,), answers=("interpretation.v1", "refused.v1")),
     Route(GetMockSession, QUERIES, ("gateway",), (PAYMENTS_QUERIES,), answers=("mock-session-view.v1", "refused.v1")),
+    Route(GetCheckout, QUERIES, ("gateway",), (PAYMENTS_QUERIES,), answers=("checkout-view.v1", "refused.v1")),
+    Route(ListMethods, QUERIES, ("gateway",), (PAYMENTS_QUERIES,), answers=("methods-view.v1",)),
     Route(ListPayments, QUERIES, ("gateway",), (PAYMENTS_QUERIES,), answers=("payment-list.v1", "refused.v1")),
     Route(GetTimeline, QUERIES, ("gateway",), (PAYMENTS_QUERIES,), answers=("timeline-view.v1", "refused.v1")),
     Route(ListAudit, QUERIES, ("gateway",), (PAYMENTS_QUERIES,), answers=("audit-page.v1", "refused.v1")),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
@@ -23,6 +23,7 @@ from services.payments.handlers.order_views import OrderViews
 from services.payments.handlers.orders import Orders
 from services.payments.mock_book import MockBook
 from services.payments.products import Product
+from services.payments.providers.base import Provider
 from services.payments.providers.mock import sign
 from services.payments.store import orders as store
 from services.payments.store.orders import Seals
@@ -191,8 +192,9 @@ def order_command(key: str | None = None, *, caller: str = GUEST, body: str = "b
 
 
 @asynccontextmanager
-async def orders_world(database_url: str, *, session_ttl_seconds: int = 3600) -> AsyncIterator[OrdersWorld]:
-    async with payments_world(database_url, session_ttl_seconds=session_ttl_seconds) as payments:
+async def orders_world(database_url: str, *, session_ttl_seconds: int = 3600, more: Sequence[Provider] = ()) -> AsyncIterator[OrdersWorld]:
+    enabled = ("mock", *(provider.name for provider in more))
+    async with payments_world(database_url, enabled=enabled, session_ttl_seconds=session_ttl_seconds, more=more) as payments:
         moody = Moody()
         titles: Any = {"en": "Reading", "ru": "Разбор", "sr": "Čitanje"}
         products = {
@@ -204,8 +206,8 @@ async def orders_world(database_url: str, *, session_ttl_seconds: int = 3600) ->
         waiters: Waiters[UUID] = Waiters()
         opening = Opening(
             payments.pool,
-            {"mock": payments.mock},
-            ("mock",),
+            {"mock": payments.mock} | {provider.name: provider for provider in more},
+            enabled,
             True,
             timedelta(seconds=session_ttl_seconds),
             0.001,
