@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 import structlog
 
@@ -11,6 +12,10 @@ from services.payments.config import PaymentsSettings
 from services.payments.domain.return_pages import ReturnPages
 from services.payments.providers.base import Payouts, Provider, Refunds, Statements
 from services.payments.providers.prodamus import PaymentPage, ProdamusProvider
+from services.payments.providers.stripe import StripeProvider
+from services.payments.providers.stripe_client import StripeApi
+from services.payments.providers.stripe_refunds import StripeRefunds
+from services.payments.providers.stripe_statements import StripeStatements
 
 log = structlog.get_logger(__name__)
 
@@ -34,6 +39,13 @@ def real_adapters(settings: PaymentsSettings) -> Adapters:
     """Those that have credentials, whether they are on for new payments or not: what they have begun goes on."""
     adapters = Adapters()
     return_pages = ReturnPages(settings.base_url)
+    if settings.stripe_secret_key is not None:
+        stripe = StripeApi(settings.stripe_secret_key.get_secret_value(), settings.stripe_api_base)
+        adapters.closers.append(stripe.close)
+        ttl = timedelta(seconds=settings.session_ttl_seconds)
+        adapters.providers[StripeProvider.name] = StripeProvider(stripe, return_pages, session_ttl=ttl)
+        adapters.refunds[StripeRefunds.name] = StripeRefunds(stripe)
+        adapters.statements[StripeStatements.name] = StripeStatements(stripe)
     if settings.prodamus_page_url is not None:
         adapters.providers[ProdamusProvider.name] = _prodamus(settings, settings.prodamus_page_url, return_pages)
     return adapters

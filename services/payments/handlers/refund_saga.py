@@ -272,6 +272,7 @@ def _order(refund: Refund, payment: Payment) -> RefundOrder:
         charge_reference=payment.charge_reference,
         money=refund.money,
         reason=refund.reason,
+        provider_reference=refund.provider_reference,
     )
 
 

@@ -114,6 +114,7 @@ class SuspenseSaga:
             charge_reference=item.charge_reference,
             money=item.money,
             reason=decided.reason or item.reason,
+            provider_reference=item.refund_reference,
         )
         if item.refund_state is not None:
             answer = await provider.find_refund(order)

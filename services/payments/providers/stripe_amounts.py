@@ -62,6 +62,10 @@ def from_stripe(amount: int, currency: str) -> Money:
     return Money(_shifted(amount, currency, EXPONENTS.get(currency, 0) - _decimals(currency)), currency)
 
 
+def is_known(currency: str) -> bool:
+    return currency in _DECIMALS
+
+
 def _decimals(currency: str) -> int:
     try:
         return _DECIMALS[currency]
