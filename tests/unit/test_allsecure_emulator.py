@@ -10,10 +10,13 @@ from typing import Any
 import pytest
 
 from tests.emulators.allsecure.amounts import BadAmount, amount_text, minor_units
+from tests.emulators.allsecure.callbacks import Signer
+from tests.emulators.allsecure.connectors import Behaviour
 from tests.emulators.allsecure.limits import Window
 from tests.emulators.allsecure.signing import BodyHash, date_text, read_date, sign, signed_by
 from tests.emulators.allsecure.transactions import Kind, Refusal
 from tests.emulators.allsecure.validation import read_request
+from tests.emulators.deliveries import Attempt
 
 SECRET = "test"
 JSON = "application/json; charset=utf-8"
@@ -102,6 +105,17 @@ def test_dates_end_in_gmt_and_are_read_in_either_form() -> None:
     assert date_text(noon) == GMT_DATE
     assert read_date(GMT_DATE) == read_date(UTC_DATE) == noon
     assert read_date("noon") is None
+
+
+@pytest.mark.parametrize(("renews_date", "dates"), [(True, 2), (False, 1)])
+def test_a_repeated_callback_has_a_new_date_or_the_first_ones(renews_date: bool, dates: int) -> None:
+    signer = Signer(secret=SECRET, behaviour=Behaviour(renews_date=renews_date), body_hash=BodyHash.SHA512, body=BODY_C, target=CALLBACK)
+    noon = datetime(2026, 11, 20, 12, tzinfo=UTC).timestamp()
+
+    first, second = (signer(Attempt(number, noon + number, forged=False, stale=False))[0] for number in (0, 60))
+
+    assert first == {"Content-Type": JSON, "Date": GMT_DATE, "X-Date": GMT_DATE, "X-Signature": VECTORS["5: a callback"][1]}
+    assert len({first["Date"], second["Date"]}) == dates
 
 
 @pytest.mark.parametrize(

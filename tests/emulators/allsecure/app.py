@@ -8,7 +8,6 @@ import hmac
 import re
 from typing import Final
 
-from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -19,7 +18,7 @@ from tests.emulators.allsecure.connectors import Connector
 from tests.emulators.allsecure.gateway import Gateway
 from tests.emulators.allsecure.limits import Window
 from tests.emulators.allsecure.signing import BodyHash, read_date, signed_by
-from tests.emulators.allsecure.transactions import METHODS, Refusal, Status, Transaction
+from tests.emulators.allsecure.transactions import METHODS, Refusal, Status
 from tests.emulators.allsecure.validation import VALIDATION, read_request
 from tests.emulators.faults import Fault
 
@@ -63,17 +62,8 @@ class Api:
             return self._refused(refused)
         told = JSONResponse(answer(transaction, gateway.behaviour, gateway.redirect_url(transaction)))
         if transaction.status is not Status.REDIRECT:
-            await self._call_back(transaction, told)
+            await gateway.call_back(transaction, told)
         return told
-
-    async def _call_back(self, transaction: Transaction, told: Response) -> None:
-        match self._gateway.behaviour.callbacks:
-            case "before":
-                await self._gateway.tell_before(transaction)
-            case "after":
-                told.background = BackgroundTask(self._gateway.tell, transaction)
-            case "never":
-                pass
 
     async def _status(self, request: Request) -> Response:
         gateway = self._gateway

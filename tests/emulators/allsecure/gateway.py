@@ -11,6 +11,9 @@ from datetime import datetime
 from typing import Final
 from urllib.parse import urlsplit
 
+from starlette.background import BackgroundTask
+from starlette.responses import Response
+
 from tests.emulators.allsecure.answers import callback
 from tests.emulators.allsecure.book import Book
 from tests.emulators.allsecure.callbacks import Signer, address_of, new_deliveries, target_of
@@ -78,8 +81,17 @@ class Gateway:
         self.deliveries.send(delivery)
         return delivery
 
-    async def tell_before(self, transaction: Transaction) -> None:
-        """`tell`, returning when the callback was tried once."""
+    async def call_back(self, transaction: Transaction, response: Response) -> None:
+        """Tells the merchant before `response` is sent, after it or never, as behaviour.callbacks says."""
+        match self.behaviour.callbacks:
+            case "before":
+                await self._tell_before(transaction)
+            case "after":
+                response.background = BackgroundTask(self._tell_after, transaction)
+            case "never":
+                pass
+
+    async def _tell_before(self, transaction: Transaction) -> None:
         delivery = self.tell(transaction)
         # Dropped, held or put aside for its order, it is not under way; and beside others that are, the answer does not wait for ever.
         if delivery is None or not self.deliveries.outstanding:
@@ -87,3 +99,7 @@ class Gateway:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self.deliveries.timeout_seconds):
                 await delivery.tried.wait()
+
+    async def _tell_after(self, transaction: Transaction) -> None:
+        # A coroutine, for Starlette would run a plain function in a thread.
+        self.tell(transaction)

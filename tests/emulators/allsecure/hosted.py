@@ -5,7 +5,6 @@ from __future__ import annotations
 import hmac
 from typing import Final
 
-from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
@@ -63,17 +62,8 @@ class Pages:
             return page("Closed", text="The window is closed. Nothing was decided: the payment can still be paid at the same address.")
         response = self._sent_on(after, request)
         if after.status is not Status.REDIRECT:
-            await self._call_back(after, response)
+            await self._gateway.call_back(after, response)
         return response
-
-    async def _call_back(self, transaction: Transaction, response: Response) -> None:
-        match self._gateway.behaviour.callbacks:
-            case "before":
-                await self._gateway.tell_before(transaction)
-            case "after":
-                response.background = BackgroundTask(self._gateway.tell, transaction)
-            case "never":
-                pass
 
     def _sent_on(self, transaction: Transaction, request: Request) -> Response:
         if transaction.status is Status.REDIRECT:
