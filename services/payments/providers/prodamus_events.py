@@ -42,7 +42,6 @@ class _Order(BaseModel):
     order_id: Annotated[str, StringConstraints(pattern=r"^[!-~]{1,64}\z")]
     order_num: Annotated[str, StringConstraints(max_length=1_000)] = ""
     payment_status: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}\z")]
-    date: _Text = ""
 
     @property
     def status(self) -> str:
@@ -73,7 +72,7 @@ def _fact(form: PhpForm, order: _Order, now: datetime) -> Fact:
     session_id = _session(order.order_num)
     if session_id is None:
         return Irrelevant("no order of ours")
-    happened_at = _moment(order.date, now)
+    happened_at = _moment(form.get("date"), now)
     match order.status:
         case "success":
             money = _money(_Payment.model_validate(form))
@@ -121,7 +120,9 @@ def _is(price: str, money: Money) -> bool:
         return False
 
 
-def _moment(date: str, now: datetime) -> datetime:
+def _moment(date: PhpValue | None, now: datetime) -> datetime:
+    if not isinstance(date, str):
+        return now
     try:
         told = datetime.fromisoformat(date)
         return now if told.tzinfo is None else told.astimezone(UTC)
