@@ -35,7 +35,7 @@ class GatewaySettings(WebhookSettings, TokenSettings):
     notifier_public_url: str = ""
     allowed_origins: Listed = Field(default=(), description="comma-separated; default: PUBLIC_URL's")
     trusted_proxies: Listed = Field(default=(), description="addresses or networks, comma-separated")
-    providers: ListedOrUnset = Field(default=None, description="on for new payments, first is default")
+    providers: ListedOrUnset = Field(default=None, description="on for new payments; which those are is payments' to say")
 
     body_limit_bytes: int = Field(default=262_144, ge=1_024, le=16_777_216)
     rpc_timeout_seconds: float = Field(default=10, gt=0, le=25)
@@ -85,7 +85,7 @@ class GatewaySettings(WebhookSettings, TokenSettings):
             _require_scheme("NOTIFIER_PUBLIC_URL", self.notifier_public_url, ("wss",), " in production")
             if "mock" in (self.providers or ()):
                 raise ValueError("PROVIDERS names mock, which production refuses")
-            for provider in self.new_payments:
+            for provider in self.providers or ():
                 if provider not in self.with_credentials:
                     raise ValueError(f"PROVIDERS names {provider}, whose credentials are not set")
             self.refuse_play_money()
@@ -93,6 +93,12 @@ class GatewaySettings(WebhookSettings, TokenSettings):
             for name, url in (("PUBLIC_URL", self.public_url), ("NOTIFIER_PUBLIC_URL", self.notifier_public_url)):
                 if urlsplit(url).hostname not in LOOPBACK:
                     raise ValueError(f"{name} is public but ENVIRONMENT is development: set ALLOW_DEMO=1, or ENVIRONMENT=production")
+        return self
+
+    @model_validator(mode="after")
+    def _no_live_money_beside_demo_logins(self) -> GatewaySettings:
+        if self.live and self.demo_login:
+            raise ValueError(f"{self.live[0]} is live, and demo logins are on beside it: set JWT_JWKS, or ENVIRONMENT=production")
         return self
 
     @property

@@ -1,12 +1,12 @@
-"""What the providers' events are verified with: secrets that they share with us, and what of theirs production refuses."""
+"""What the providers' events are verified with: secrets that they share with us."""
 
 from __future__ import annotations
 
 from typing import Final
 
 from pydantic import Field, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings
 
+from shared.provider_settings import ProviderAccounts
 from shared.settings import Listed
 
 _STRIPE_SECRET_MIN: Final = 16
@@ -15,15 +15,12 @@ _SHARED_SECRET_MIN: Final = 8
 _PRODAMUS_KEYS_MAX: Final = 2
 
 
-class WebhookSettings(BaseSettings):
+class WebhookSettings(ProviderAccounts):
     """A provider's events are accepted as soon as it has its secret here, whether it is on for new payments or not."""
 
     stripe_webhook_secret: Listed = Field(default=(), repr=False, description="whsec_… of the endpoint; several while rolling")
-    stripe_publishable_key: str | None = Field(default=None, description="pk_…, for the page on which cards are entered")
-    allsecure_shared_secret: SecretStr | None = Field(default=None, description="of the connector; signs requests and callbacks")
     allsecure_accept_md5: bool = Field(default=False, description="accept callbacks that are signed in the older way, with MD5")
     prodamus_secret_key: Listed = Field(default=(), repr=False, description="two, comma-separated, while rolling: the first signs links")
-    prodamus_demo: bool = Field(default=False, description="test payments; refused in production")
 
     @field_validator("stripe_webhook_secret")
     @classmethod
@@ -31,14 +28,6 @@ class WebhookSettings(BaseSettings):
         for secret in value:
             if not secret.startswith("whsec_") or len(secret) < _STRIPE_SECRET_MIN:
                 raise ValueError(f"must begin with whsec_ and have at least {_STRIPE_SECRET_MIN} characters")
-        return value
-
-    @field_validator("stripe_publishable_key")
-    @classmethod
-    def _publishable(cls, value: str | None) -> str | None:
-        # A secret key here would be shown to every payer.
-        if value is not None and not value.startswith("pk_"):
-            raise ValueError("must begin with pk_")
         return value
 
     @field_validator("allsecure_shared_secret")
@@ -64,10 +53,6 @@ class WebhookSettings(BaseSettings):
         if self.stripe_webhook_secret and not self.stripe_publishable_key:
             raise ValueError("STRIPE_PUBLISHABLE_KEY is not set, but STRIPE_WEBHOOK_SECRET is")
         return self
-
-    def refuse_play_money(self) -> None:
-        if self.prodamus_demo:
-            raise ValueError("PRODAMUS_DEMO is on, which production refuses: test payments would be credited as real ones")
 
     @property
     def with_credentials(self) -> tuple[str, ...]:

@@ -141,6 +141,40 @@ def test_a_public_demo_must_be_wanted(public: dict[str, Any]) -> None:
     assert GatewaySettings(**DEVELOPMENT, **public, allow_demo=True).demo_login
 
 
+LIVE: list[tuple[str, dict[str, Any]]] = [
+    ("STRIPE_SECRET_KEY", {"stripe_secret_key": "sk_live_4eC39HqLyjWD"}),
+    ("STRIPE_SECRET_KEY", {"stripe_secret_key": "rk_live_4eC39HqLyjWD"}),
+    ("STRIPE_PUBLISHABLE_KEY", {"stripe_publishable_key": "pk_live_4eC39HqLyjWD", "stripe_webhook_secret": "whsec_0123456789abcdef"}),
+    ("ALLSECURE_BASE_URL", {"allsecure_base_url": "https://asxgw.com", "allsecure_shared_secret": "of-the-connector"}),
+    ("ALLSECURE_BASE_URL", {"allsecure_base_url": "https://asxgw.com", "allsecure_api_key": "connector-key"}),
+    ("PRODAMUS_PAGE_URL", {"prodamus_page_url": "https://shop.payform.ru"}),
+]
+PLAYED: list[dict[str, Any]] = [
+    {"stripe_secret_key": "sk_test_4eC39HqLyjWD", "stripe_publishable_key": "pk_test_1", "stripe_webhook_secret": "whsec_0123456789abcdef"},
+    {"allsecure_shared_secret": "of-the-connector"},
+    {"allsecure_base_url": "http://127.0.0.1:9001", "allsecure_shared_secret": "of-the-connector"},
+    {"allsecure_base_url": "https://asxgw.com"},
+    {"prodamus_page_url": "http://localhost:9002"},
+    {"prodamus_page_url": "https://shop.payform.ru", "prodamus_demo": True},
+]
+
+
+@pytest.mark.parametrize(("variable", "live"), LIVE)
+def test_live_money_has_no_demo_logins_beside_it(tmp_path: Path, variable: str, live: dict[str, Any]) -> None:
+    told = refusal({**DEVELOPMENT, **live})
+    assert f"{variable} is live" in told
+    assert "JWT_JWKS" in told
+    assert "4eC39" not in told
+    own_logins = {"jwt_secret": None, "jwt_jwks": str(tmp_path / "jwks.json")}
+    assert not GatewaySettings(**{**DEVELOPMENT, **live, **own_logins}).demo_login
+    assert GatewaySettings(**{**PRODUCTION, **live}).live == (variable,)
+
+
+@pytest.mark.parametrize("played", PLAYED)
+def test_play_money_may_be_moved_by_demo_logins(played: dict[str, Any]) -> None:
+    assert GatewaySettings(**DEVELOPMENT, **played).demo_login
+
+
 @pytest.mark.parametrize("algorithm", ["RS256", "ES256"])
 def test_tokens_of_a_key_set(tmp_path: Path, algorithm: str) -> None:
     rsa_key, ec_key = rsa.generate_private_key(65537, 2048), ec.generate_private_key(ec.SECP256R1())

@@ -19,7 +19,8 @@ GOOD: dict[str, Any] = {
     "data_keys": STRONG[::-1],
 }
 PRODUCTION: dict[str, Any] = {**GOOD, "environment": "production", "public_url": "https://pay.example.org"}
-STRIPE_TEST, STRIPE_LIVE = {"stripe_secret_key": "sk_test_4eC39HqLyjWD"}, {"stripe_secret_key": "sk_live_4eC39HqLyjWD"}
+STRIPE_TEST: dict[str, Any] = {"stripe_secret_key": "sk_test_4eC39HqLyjWD"}
+STRIPE_LIVE: dict[str, Any] = {"stripe_secret_key": "sk_live_4eC39HqLyjWD"}
 ALLSECURE: dict[str, Any] = {
     "allsecure_api_key": "connector-key",
     "allsecure_username": "api-user",
@@ -124,3 +125,19 @@ def test_live_money_is_refused_beside_mock_payments_and_mock_payouts(live: dict[
 )
 def test_test_money_lives_beside_the_mock(test_only: dict[str, Any]) -> None:
     assert PaymentsSettings(**GOOD, **test_only).live == ()
+
+
+def test_keys_of_two_modes_are_no_account() -> None:
+    told = refused(**GOOD, **STRIPE_TEST, stripe_publishable_key="pk_live_4eC39HqLyjWD")
+    assert "STRIPE_PUBLISHABLE_KEY and STRIPE_SECRET_KEY are of different modes" in told
+    assert "4eC39" not in told
+    assert "different modes" in refused(**PRODUCTION, **STRIPE_LIVE, stripe_publishable_key="pk_test_4eC39HqLyjWD")
+    assert PaymentsSettings(**GOOD, **STRIPE_TEST, stripe_publishable_key="pk_test_4eC39HqLyjWD").live == ()
+
+
+def test_in_production_a_provider_that_only_plays_is_known_and_taken() -> None:
+    """A first deployment is tried with test credentials; payments warns of it in its log."""
+    assert PaymentsSettings(**PRODUCTION, **STRIPE_TEST, **ALLSECURE).of_test_mode == ("STRIPE_SECRET_KEY", "ALLSECURE_BASE_URL")
+    live = {**STRIPE_LIVE, **ALLSECURE, "allsecure_base_url": "https://asxgw.com"}
+    assert PaymentsSettings(**PRODUCTION, **live).of_test_mode == ()
+    assert PaymentsSettings(**PRODUCTION).of_test_mode == (), "the sandbox's address is a default, and no account"

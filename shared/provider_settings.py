@@ -1,0 +1,110 @@
+"""Whose accounts at the payment providers are used, and whether real money moves there: gateway's and payments'."""
+
+from __future__ import annotations
+
+from typing import Final
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings
+
+from shared.settings import LOOPBACK
+
+STRIPE_API: Final = "https://api.stripe.com"
+ALLSECURE_SANDBOX: Final = "https://asxgw.paymentsandbox.cloud"
+SANDBOX_HOSTS: Final = frozenset({"asxgw.paymentsandbox.cloud"})
+
+
+class ProviderAccounts(BaseSettings):
+    """A service has only those that it needs; what it sees is enough to tell live from play."""
+
+    stripe_secret_key: SecretStr | None = Field(default=None, description="sk_… or rk_…; of test mode in development")
+    stripe_publishable_key: str | None = Field(default=None, description="pk_…, for the page on which cards are entered")
+    stripe_api_base: str = Field(default=STRIPE_API, description="another address only for an emulator")
+    allsecure_api_key: SecretStr | None = Field(default=None, description="of the connector")
+    allsecure_shared_secret: SecretStr | None = Field(default=None, description="of the connector; signs requests and callbacks")
+    allsecure_base_url: str = Field(default=ALLSECURE_SANDBOX, description="production: https://asxgw.com")
+    prodamus_page_url: str | None = Field(default=None, description="https://<your page>.payform.ru")
+    prodamus_demo: bool = Field(default=False, description="test payments; refused in production")
+
+    @field_validator("stripe_secret_key")
+    @classmethod
+    def _stripe_key(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not value.get_secret_value().startswith(("sk_test_", "rk_test_", "sk_live_", "rk_live_")):
+            raise ValueError("must begin with sk_test_, sk_live_, rk_test_ or rk_live_")
+        return value
+
+    @field_validator("stripe_publishable_key")
+    @classmethod
+    def _publishable(cls, value: str | None) -> str | None:
+        # A secret key here would be shown to every payer.
+        if value is not None and not value.startswith("pk_"):
+            raise ValueError("must begin with pk_")
+        return value
+
+    @field_validator("stripe_api_base", "allsecure_base_url", "prodamus_page_url")
+    @classmethod
+    def _address(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+            raise ValueError("must be an https:// address")
+        if parts.scheme == "http" and parts.hostname not in LOOPBACK:
+            raise ValueError("must begin with https://; plain HTTP is only for an emulator on this machine")
+        return value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _keys_of_one_mode(self) -> ProviderAccounts:
+        modes = {key[2:8] for key in (self._stripe_secret, self.stripe_publishable_key or "")}
+        if {"_test_", "_live_"} <= modes:
+            raise ValueError("STRIPE_PUBLISHABLE_KEY and STRIPE_SECRET_KEY are of different modes: one is live, the other of test mode")
+        return self
+
+    def refuse_play_money(self) -> None:
+        """ValueError where production would credit what nobody has paid: emulators, and a provider's demo."""
+        for name, url in (
+            ("STRIPE_API_BASE", self.stripe_api_base),
+            ("ALLSECURE_BASE_URL", self.allsecure_base_url),
+            ("PRODAMUS_PAGE_URL", self.prodamus_page_url),
+        ):
+            if url is not None and (not url.startswith("https://") or urlsplit(url).hostname in LOOPBACK):
+                raise ValueError(f"{name} leads to this machine, which production refuses: emulators make money of nothing")
+        if self.stripe_api_base != STRIPE_API:
+            raise ValueError(f"STRIPE_API_BASE is not {STRIPE_API}, which production refuses")
+        if self.prodamus_demo:
+            raise ValueError("PRODAMUS_DEMO is on, which production refuses: test payments are signed like real ones")
+
+    @property
+    def live(self) -> tuple[str, ...]:
+        """The variables that make real money move: it never shares a book, or a login, with play money."""
+        live = []
+        if "_live_" in self._stripe_secret:
+            live.append("STRIPE_SECRET_KEY")
+        if (self.stripe_publishable_key or "").startswith("pk_live_"):
+            live.append("STRIPE_PUBLISHABLE_KEY")
+        if self._has_allsecure and urlsplit(self.allsecure_base_url).hostname not in SANDBOX_HOSTS | LOOPBACK:
+            live.append("ALLSECURE_BASE_URL")
+        page = self.prodamus_page_url
+        if page is not None and not self.prodamus_demo and urlsplit(page).hostname not in LOOPBACK:
+            live.append("PRODAMUS_PAGE_URL")
+        return tuple(live)
+
+    @property
+    def of_test_mode(self) -> tuple[str, ...]:
+        """The variables through which a provider only plays: whoever pays there has paid nothing."""
+        played = []
+        if "_test_" in self._stripe_secret:
+            played.append("STRIPE_SECRET_KEY")
+        if self._has_allsecure and urlsplit(self.allsecure_base_url).hostname in SANDBOX_HOSTS:
+            played.append("ALLSECURE_BASE_URL")
+        return tuple(played)
+
+    @property
+    def _stripe_secret(self) -> str:
+        """How the key begins, as far as its mode: sk_live_, rk_test_, …; empty without one."""
+        return "" if self.stripe_secret_key is None else self.stripe_secret_key.get_secret_value()[:8]
+
+    @property
+    def _has_allsecure(self) -> bool:
+        return self.allsecure_api_key is not None or self.allsecure_shared_secret is not None
