@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 from uuid import UUID
+
+import pytest
 
 from services.gateway.ingress import Check
 from services.payments.providers.base import Payouts, Provider, Refunds
 from shared.money import Money
 from tests.emulators.deliveries import Deliveries
 from tests.emulators.faults import Faults
+from tests.integration.payments_world import PaymentsWorld
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +36,13 @@ class TheirCharge:
     disputed_minor: int = 0
 
 
+Play = Literal["3ds", "attempts", "give_up", "refund_elsewhere", "fail_refunds", "disputes", "faults", "strangers", "confirm"]
+"""What a stage can show besides paying: 3-D Secure; a declined attempt that leaves the session open; …; `faults`: a wire that can break;
+`strangers`: charges of another system on the same account; `confirm`: confirming is a question (the mock's pays)."""
+
+
 class Stage(Protocol):
-    """`sums`: one of each number of decimals that the provider's currencies have. `operations`: its routes' names for faults. A payer's
+    """`sums`: one of each number of decimals that the provider's currencies have. `…_operation`: its routes' names for faults. A payer's
     deed returns when the provider has done it; its webhooks may still be on their way (`deliveries`)."""
 
     name: str
@@ -45,9 +53,18 @@ class Stage(Protocol):
     deliveries: Deliveries
     faults: Faults
     sums: Sequence[Money]
+    plays: frozenset[Play]
     create_operation: str
     find_operation: str
     refund_operation: str
+
+    def attach(self, payments: PaymentsWorld) -> None:
+        """Told of the world that it plays in; only the mock, whose book lies there, needs it."""
+        ...
+
+    def hurry(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The adapter waits for half a second at most."""
+        ...
 
     async def pay(self, session: Session) -> None: ...
     async def decline(self, session: Session) -> None:
@@ -71,10 +88,10 @@ class Stage(Protocol):
         """`opened`, `won` or `lost`."""
         ...
 
-    def charges(self) -> list[TheirCharge]:
-        """The provider's own book."""
+    async def stranger(self) -> None:
+        """Somebody pays another system of the same account; its webhook comes to us too."""
         ...
 
-
-class Lacking(NotImplementedError):
-    """The provider has no such thing; a test that needs it is not run for it, by its capabilities."""
+    async def charges(self) -> list[TheirCharge]:
+        """The provider's own book."""
+        ...

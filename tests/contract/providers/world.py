@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
+import httpx
 
 from deploy.prepare import SERVICES, database_urls
 from services.payments.domain.facts import DisputeTold, Fact, RefundTold
@@ -189,6 +190,11 @@ class ProviderWorld:
         )
         return [row["what"] for row in rows]
 
+    async def knock(self, body: bytes, headers: Mapping[str, str]) -> int:
+        """Posts something to the webhook address; the status of the answer."""
+        async with httpx.AsyncClient(trust_env=False, timeout=5) as client:
+            return (await client.post(self.receiver.url(self.stage.name), content=body, headers=dict(headers))).status_code
+
     # ---- what can be seen
 
     async def status(self, made: DepositCreated) -> str:
@@ -207,13 +213,28 @@ class ProviderWorld:
         owner = await self.owner(made)
         return (await self.ledger.book.balance(owner, made.currency))[0]
 
-    async def outcomes(self) -> list[str]:
-        """What came of the events that are kept, in order."""
-        return [row["outcome"] for row in await self.payments.rows("select outcome from payments.provider_events order by stored_at")]
+    async def outcomes(self, made: DepositCreated) -> list[str]:
+        """What came of the payment's events that are kept, in order."""
+        rows = await self.payments.rows(
+            "select outcome from payments.provider_events where payment_id = $1 order by stored_at", made.payment_id
+        )
+        return [row["outcome"] for row in rows]
 
-    async def suspense(self) -> list[tuple[str, int]]:
-        """(reason, minor units) of each item."""
-        rows = await self.payments.rows("select reason, amount_minor from payments.suspense_items order by created_at")
+    async def kept(self) -> int:
+        """How many events are kept in all."""
+        (row,) = await self.payments.rows("select count(*) as n from payments.provider_events")
+        return int(row["n"])
+
+    async def credits(self, made: DepositCreated) -> int:
+        """How often the payment was credited."""
+        rows = await self.ledger.book.rows("select 1 from wallet.transfers where payment_id = $1 and kind = 'deposit'", made.payment_id)
+        return len(rows)
+
+    async def suspense(self, made: DepositCreated) -> list[tuple[str, int]]:
+        """(reason, minor units) of each item of the payment."""
+        rows = await self.payments.rows(
+            "select reason, amount_minor from payments.suspense_items where payment_id = $1 order by created_at", made.payment_id
+        )
         return [(row["reason"], row["amount_minor"]) for row in rows]
 
     async def our_book(self) -> dict[UUID, tuple[Money, int, int]]:
@@ -234,7 +255,7 @@ class ProviderWorld:
 
     async def books_agree(self) -> None:
         """Invariant H: the provider's own book and ours say the same."""
-        theirs = {charge.session_id: (charge.money, charge.refunded_minor, charge.disputed_minor) for charge in self.stage.charges()}
+        theirs = {charge.session_id: (charge.money, charge.refunded_minor, charge.disputed_minor) for charge in await self.stage.charges()}
         assert await self.our_book() == theirs
 
 
@@ -251,6 +272,7 @@ async def provider_world(
     async with payments_world(
         database_url, enabled=(stage.name,), more=more, follow=follow, session_ttl_seconds=session_ttl_seconds
     ) as payments:
+        stage.attach(payments)
         admin = await asyncpg.connect(database_url)
         try:
             await migrate(admin, "wallet", SERVICES / "wallet" / "migrations")

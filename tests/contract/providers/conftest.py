@@ -1,0 +1,65 @@
+"""Each test of the suite runs in every provider's world that can play it: `@plays("3ds")`, `@can("refund")` above it say what it needs."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pytest
+
+from services.payments.domain.capabilities import Capabilities
+from services.payments.providers.mock import MockProvider
+from tests.contract.providers.mock_stage import MockStage, mock_stage
+from tests.contract.providers.receiver import Receiver
+from tests.contract.providers.world import ProviderWorld, provider_world
+from tests.emulators.server import EmulatorServer
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    open: Callable[[Receiver], AbstractAsyncContextManager[Any]]
+    plays: frozenset[str]
+    capabilities: Capabilities
+
+
+STAGES: Final[Mapping[str, Entry]] = {
+    "mock": Entry(mock_stage, MockStage.plays, MockProvider.capabilities),
+}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "world" not in metafunc.fixturenames:
+        return
+    plays = {name for mark in metafunc.definition.iter_markers("plays") for name in mark.args}
+    needed = {name for mark in metafunc.definition.iter_markers("can") for name in mark.args}
+    lacked = {name for mark in metafunc.definition.iter_markers("cannot") for name in mark.args}
+    names = [
+        name
+        for name, entry in STAGES.items()
+        if plays <= entry.plays
+        and all(getattr(entry.capabilities, one) for one in needed)
+        and not any(getattr(entry.capabilities, one) for one in lacked)
+    ]
+    metafunc.parametrize("stage_name", names, scope="module")
+
+
+@pytest.fixture(scope="module")
+async def _world(stage_name: str, module_database_url: str) -> AsyncIterator[ProviderWorld]:
+    receiver = Receiver()
+    async with EmulatorServer(receiver), STAGES[stage_name].open(receiver) as stage:
+        receiver.checks[stage_name] = stage.check
+        async with provider_world(module_database_url, stage, receiver) as world:
+            yield world
+
+
+@pytest.fixture
+async def world(_world: ProviderWorld) -> AsyncIterator[ProviderWorld]:
+    """Undisturbed at first; at its end everything has come to rest, and both books say the same."""
+    yield _world
+    _world.stage.faults.off()
+    _world.stage.deliveries.off()
+    _world.receiver.inbox.down = False
+    await _world.arrive()
+    await _world.books_agree()
