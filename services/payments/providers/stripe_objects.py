@@ -17,9 +17,9 @@ PAYMENT: Final = "purser_payment_id"
 KIND: Final = "purser_kind"
 REFUND: Final = "purser_refund_id"
 
-StripeId = Annotated[str, StringConstraints(pattern=r"\A[A-Za-z0-9_]{1,255}\Z")]
+StripeId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]{1,255}$")]
 Amount = Annotated[int, Field(strict=True, ge=0, lt=10**15)]
-CurrencyCode = Annotated[str, StringConstraints(pattern=r"\A[a-z]{3}\Z")]
+CurrencyCode = Annotated[str, StringConstraints(pattern=r"^[a-z]{3}$")]
 Seconds = Annotated[int, Field(strict=True, ge=0, lt=2**33)]
 Metadata = Mapping[str, str]
 
