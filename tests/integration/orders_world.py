@@ -192,15 +192,17 @@ def order_command(key: str | None = None, *, caller: str = GUEST, body: str = "b
 
 
 @asynccontextmanager
-async def orders_world(database_url: str, *, session_ttl_seconds: int = 3600, more: Sequence[Provider] = ()) -> AsyncIterator[OrdersWorld]:
+async def orders_world(
+    database_url: str, *, session_ttl_seconds: int = 3600, more: Sequence[Provider] = (), price: Money = PRICE
+) -> AsyncIterator[OrdersWorld]:
     enabled = ("mock", *(provider.name for provider in more))
     async with payments_world(database_url, enabled=enabled, session_ttl_seconds=session_ttl_seconds, more=more) as payments:
         moody = Moody()
         titles: Any = {"en": "Reading", "ru": "Разбор", "sr": "Čitanje"}
         products = {
-            "chakras": Product("chakras", PRICE, titles, Chakras()),
-            "moody": Product("moody", PRICE, titles, moody),
-            "thing": Product("thing", PRICE, titles, None),
+            "chakras": Product("chakras", price, titles, Chakras()),
+            "moody": Product("moody", price, titles, moody),
+            "thing": Product("thing", price, titles, None),
         }
         seals = Seals.of((DATA_KEY,))
         waiters: Waiters[UUID] = Waiters()

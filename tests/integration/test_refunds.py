@@ -131,9 +131,11 @@ async def test_a_provider_that_cannot_send_money_back_is_said_and_the_record_mad
     payment = await world.paid(5000, provider="prodamus")
     await world.spend(payment.user_id, 4000)
 
-    assert await world.refused(payment) == "refund_not_supported"
+    refused = (await world.ask(payment)).answer
     made = await world.refund(payment, 3000, manual_reference="bank-77")
 
+    assert isinstance(refused, Refused)
+    assert (refused.code, refused.detail.partition(";")[0]) == ("refund_not_supported", "prodamus has no operation refund")
     assert (made.refund_status, made.status) == ("succeeded", "partially_refunded")
     (refund,) = await world.refunds_of(payment)
     assert (refund.origin, refund.forced, refund.held_minor, refund.loss_minor) == ("manual", True, 1000, 2000)
