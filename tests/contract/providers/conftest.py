@@ -11,7 +11,9 @@ import pytest
 
 from services.payments.domain.capabilities import Capabilities
 from services.payments.providers.mock import MockProvider
+from services.payments.providers.prodamus import ProdamusProvider
 from tests.contract.providers.mock_stage import MockStage, mock_stage
+from tests.contract.providers.prodamus_stage import ProdamusStage, prodamus_stage
 from tests.contract.providers.receiver import Receiver
 from tests.contract.providers.world import ProviderWorld, provider_world
 from tests.emulators.server import EmulatorServer
@@ -26,6 +28,7 @@ class Entry:
 
 STAGES: Final[Mapping[str, Entry]] = {
     "mock": Entry(mock_stage, MockStage.plays, MockProvider.capabilities),
+    "prodamus": Entry(prodamus_stage, ProdamusStage.plays, ProdamusProvider.capabilities),
 }
 
 
