@@ -10,6 +10,9 @@ import structlog
 
 from services.payments.config import PaymentsSettings
 from services.payments.domain.return_pages import ReturnPages
+from services.payments.providers.allsecure import AllSecureProvider
+from services.payments.providers.allsecure_client import AllSecureClient, Credentials
+from services.payments.providers.allsecure_outgoing import AllSecurePayouts, AllSecureRefunds
 from services.payments.providers.base import Payouts, Provider, Refunds, Statements
 from services.payments.providers.prodamus import PaymentPage, ProdamusProvider
 from services.payments.providers.stripe import StripeProvider
@@ -48,7 +51,24 @@ def real_adapters(settings: PaymentsSettings) -> Adapters:
         adapters.statements[StripeStatements.name] = StripeStatements(stripe)
     if settings.prodamus_page_url is not None:
         adapters.providers[ProdamusProvider.name] = _prodamus(settings, settings.prodamus_page_url, return_pages)
+    if (connector := _allsecure_connector(settings)) is not None:
+        client = AllSecureClient(connector)
+        adapters.closers.append(client.close)
+        callback_url = f"{settings.base_url}/api/v1/webhooks/{AllSecureProvider.name}"
+        adapters.providers[AllSecureProvider.name] = AllSecureProvider(client, return_pages, callback_url=callback_url)
+        adapters.refunds[AllSecureRefunds.name] = AllSecureRefunds(client, callback_url=callback_url)
+        adapters.payouts[AllSecurePayouts.name] = AllSecurePayouts(client, callback_url=callback_url)
     return adapters
+
+
+def _allsecure_connector(settings: PaymentsSettings) -> Credentials | None:
+    key, username = settings.allsecure_api_key, settings.allsecure_username
+    password, secret = settings.allsecure_password, settings.allsecure_shared_secret
+    if key is None or username is None or password is None or secret is None:
+        return None  # the settings are whole or not there
+    return Credentials(
+        settings.allsecure_base_url, username, key.get_secret_value(), password.get_secret_value(), secret.get_secret_value()
+    )
 
 
 def _prodamus(settings: PaymentsSettings, page_url: str, return_pages: ReturnPages) -> ProdamusProvider:
