@@ -161,18 +161,17 @@ class _Attempts:
         raise NotServed(reason)
 
     def _delay_seconds(self, error: stripe.StripeError) -> float | None:
-        """None: it should not be tried again, or not soon enough."""
+        """None: it should not be tried again, or there is no time left for it."""
         headers = error.headers or {}
         if headers.get("stripe-should-retry") == "false":
             return None
+        delay_seconds = _FIRST_DELAY_SECONDS * 2**self._retries * random.uniform(0.5, 1.0)
         asked = headers.get("retry-after", "")
         if asked.isascii() and asked.isdigit():
-            seconds = int(asked[:4]) + random.uniform(0, _FIRST_DELAY_SECONDS)
-            wanted = seconds <= _RETRY_AFTER_MAX_SECONDS + _FIRST_DELAY_SECONDS
-        else:
-            seconds = _FIRST_DELAY_SECONDS * 2**self._retries * random.uniform(0.5, 1.0)
-            wanted = True
-        return seconds if wanted and asyncio.get_running_loop().time() + seconds < self._deadline else None
+            if len(asked) > 3 or int(asked) > _RETRY_AFTER_MAX_SECONDS:
+                return None
+            delay_seconds += int(asked)
+        return delay_seconds if asyncio.get_running_loop().time() + delay_seconds < self._deadline else None
 
 
 class _Transport(stripe.HTTPClient):
