@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.contract.allsecure_world import Stages, World, both_stages, playing, refusal
+from tests.contract.allsecure_merchant import Stages, World, both_stages, playing, refusal
 from tests.emulators.allsecure import CARDS, OLD_CARDS, Connector
 
 

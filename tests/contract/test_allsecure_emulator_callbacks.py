@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from tests.contract.allsecure_world import HOOK, Stages, World, both_stages, playing, refusal
+from tests.contract.allsecure_merchant import HOOK, Stages, World, both_stages, playing, refusal
 from tests.emulators.allsecure import OLD_CARDS, AllSecureEmulator
 from tests.emulators.allsecure.callbacks import RETRY_SECONDS, address_of, target_of
 from tests.emulators.deliveries import ALWAYS, Switches
