@@ -85,6 +85,10 @@ class Faults:
         """Ends the slow answers under way."""
         self._closed.set()
 
+    @property
+    def closed(self) -> bool:
+        return self._closed.is_set()
+
     def draw(self, operation: str) -> Fault | None:
         """The fault of one call, recorded as injected."""
         fault = self._next_waiting(operation) or self._rolled(operation)
