@@ -10,8 +10,10 @@ from typing import Any, Final
 import pytest
 
 from services.payments.domain.capabilities import Capabilities
+from services.payments.providers.allsecure import AllSecureProvider
 from services.payments.providers.mock import MockProvider
 from services.payments.providers.prodamus import ProdamusProvider
+from tests.contract.providers.allsecure_stage import AllSecureStage, allsecure_stage
 from tests.contract.providers.mock_stage import MockStage, mock_stage
 from tests.contract.providers.prodamus_stage import ProdamusStage, prodamus_stage
 from tests.contract.providers.receiver import Receiver
@@ -28,6 +30,7 @@ class Entry:
 
 STAGES: Final[Mapping[str, Entry]] = {
     "mock": Entry(mock_stage, MockStage.plays, MockProvider.capabilities),
+    "allsecure": Entry(allsecure_stage, AllSecureStage.plays, AllSecureProvider.capabilities),
     "prodamus": Entry(prodamus_stage, ProdamusStage.plays, ProdamusProvider.capabilities),
 }
 
