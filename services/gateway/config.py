@@ -111,13 +111,6 @@ class GatewaySettings(WebhookSettings, TokenSettings):
         return self.public_url.startswith("https://")
 
     @property
-    def new_payments(self) -> tuple[str, ...]:
-        """The providers that are on for new payments, the first is the default."""
-        if self.providers is not None:
-            return self.providers
-        return self.with_credentials if self.production else (*self.with_credentials, "mock")
-
-    @property
     def mock_provider(self) -> bool:
         """Is the stand-in provider on? Never in production; else unless PROVIDERS leaves it out."""
         return not self.production and (self.providers is None or "mock" in self.providers)

@@ -22,6 +22,9 @@ from shared.contracts.payment_commands import FieldProblem
 Shape = type[BaseModel] | tuple[type[BaseModel], ...] | None
 """An answer's model, one of several, or none: no body, or not JSON."""
 
+OPENING: Final = ("method_not_available", "currency_not_available", "amount_not_available", "payment_rejected", "provider_unavailable")
+"""What can be wrong with a session that is to be opened at a provider."""
+
 _REF: Final = "#/components/schemas/{model}"
 _ID: Final = "0199d3a2-8f10-7c3e-9a51-6f6d2f0c1b7e"
 _SIGNED_IN: Final = ("not_authenticated", "invalid_token", "csrf_failed")

@@ -17,6 +17,7 @@ from services.gateway.hypertext import load_hypertext
 from services.gateway.ingress import Ingress
 from services.gateway.login_limit import FailureLimit
 from services.gateway.logins import LoginRecords
+from services.gateway.methods import Methods
 from services.gateway.parts import Parts
 from services.gateway.rate_limit import RateLimit
 from services.gateway.requests import Services
@@ -64,13 +65,16 @@ def assemble(settings: GatewaySettings, link: BrokerLink, events: EnvelopePublis
     """What the routes work with, around a link that need not be up yet; JwksUnavailable when the token keys cannot be read."""
     keys = settings.keys
     callers = RateLimit("user", settings.rate_limit_user_per_second, settings.rate_limit_user_burst)
+    services = Services(Requests(link, app_id=NAME), settings.rpc_timeout_seconds)
+    checks = build_checks(settings, keys)
     limits = FailureLimit(settings.rate_limit_login_failures), FailureLimit(settings.rate_limit_login_failures_address)
     return Parts(
         settings=settings,
         keys=keys,
         gate=Gate(build_verifier(settings), keys, callers),
-        services=Services(Requests(link, app_id=NAME), settings.rpc_timeout_seconds),
-        ingress=Ingress(build_checks(settings, keys), events),
+        services=services,
+        methods=Methods(services, checks),
+        ingress=Ingress(checks, events),
         tickets=TicketOffice(keys),
         health=Health(NAME, {"broker": link.check}),
         directory=Directory(*limits) if settings.demo_login else None,

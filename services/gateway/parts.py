@@ -14,6 +14,7 @@ from services.gateway.directory import Directory
 from services.gateway.hypertext import Hypertext
 from services.gateway.ingress import Ingress
 from services.gateway.logins import LoginRecords
+from services.gateway.methods import Methods
 from services.gateway.problems import Problem
 from services.gateway.requests import Services
 from shared.health import Health
@@ -29,6 +30,7 @@ class Parts:
     keys: Keys
     gate: Gate
     services: Services
+    methods: Methods
     ingress: Ingress
     tickets: TicketOffice
     health: Health

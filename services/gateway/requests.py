@@ -10,6 +10,7 @@ from pydantic import Field, TypeAdapter
 
 from services.gateway.problems import Problem, RefusedByDecision
 from shared.contracts.base import Message
+from shared.contracts.checkout import CheckoutView, MethodsView
 from shared.contracts.intents import IntentCreated, PaymentCanceled, PaymentConfirmed
 from shared.contracts.orders import Interpretation, MockSessionEnded, MockSessionView, OrderCreated, OrderMarkedPaid, OrderView
 from shared.contracts.payment_commands import CommandReply, DepositCreated, MockSessionDecided, Refused
@@ -40,6 +41,8 @@ ORDER: Final[TypeAdapter[OrderView | Refused]] = TypeAdapter(Annotated[OrderView
 INTERPRETATION: Final[TypeAdapter[Interpretation | Refused]] = TypeAdapter(Annotated[Interpretation | Refused, Field(discriminator="type")])
 MOCK_PAGE: Final[TypeAdapter[MockSessionView | Refused]] = TypeAdapter(Annotated[MockSessionView | Refused, Field(discriminator="type")])
 MOCK_ENDED: Final[TypeAdapter[CommandReply[MockSessionEnded]]] = TypeAdapter(CommandReply[MockSessionEnded])
+CHECKOUT: Final[TypeAdapter[CheckoutView | Refused]] = TypeAdapter(Annotated[CheckoutView | Refused, Field(discriminator="type")])
+METHODS: Final[TypeAdapter[MethodsView]] = TypeAdapter(MethodsView)
 HEALTH: Final[TypeAdapter[HealthView]] = TypeAdapter(HealthView)
 
 

@@ -17,7 +17,6 @@ from services.gateway.rendering import intents as rendering
 from shared.contracts.intents import IntentCreated, PaymentCanceled, PaymentConfirmed
 from shared.contracts.payment_commands import Refused
 from shared.contracts.sessions import SessionView
-from shared.money import EXPONENTS
 
 PAYMENT = UUID("0199d3a2-8f10-7c3e-9a51-6f6d2f0c1b7e")
 NOON = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
@@ -40,18 +39,6 @@ CONFIRMED = PaymentConfirmed(payment_id=PAYMENT, status="completed", amount_mino
 CANCELED = PaymentCanceled(payment_id=PAYMENT, amount_minor=5_000, currency="kwd", method="mock")
 SESSION = SessionView(session_id="1", mentor_id="2", price_minor=5_000, currency="usd", title="Час", created_at=NOON, updated_at=NOON)
 REFUSED = Refused(code="not_received", detail="never", request_id="r")
-
-
-def config(*methods: str) -> bytes:
-    return rendering.configuration(
-        methods,
-        dict.fromkeys(methods, ("session",)),
-        fee_bps=0,
-        stripe_publishable_key=None,
-        locales=("en", "ru", "sr"),
-        default_locale="en",
-        default_currency="rsd",
-    )
 
 
 def test_intent_created_v1() -> None:
@@ -118,7 +105,6 @@ def test_titles_and_statuses_of_refusals(code: str, status: int, title: str) -> 
         (rendering.session(SESSION), answers.CoachingSessionAnswer),
         (common.accepted(session_id="1"), answers.AcceptedSession),
         (common.failed("1", REFUSED, name="session_id"), answers.FailedSession),
-        (config("mock", "balance"), answers.ConfigAnswer),
     ],
 )
 def test_what_is_printed_is_what_the_document_promises(body: bytes, model: type[BaseModel]) -> None:
@@ -126,17 +112,3 @@ def test_what_is_printed_is_what_the_document_promises(body: bytes, model: type[
     printed: dict[str, Any] = orjson.loads(body)
     assert list(printed) == [name for name in model.model_fields if name in printed]
     assert {name for name, field in model.model_fields.items() if field.is_required()} <= set(printed)
-
-
-def test_the_configuration_has_each_currency_of_each_method_once_and_stays_small() -> None:
-    printed = orjson.loads(config("mock", "balance"))
-
-    assert printed["exponents"] == EXPONENTS
-    for method in printed["methods"]:
-        currencies = [currency for limit in method["limits"] for currency in limit["currencies"]]
-        assert sorted(currencies) == sorted(EXPONENTS)
-        for limit in method["limits"]:
-            (exponent,) = {EXPONENTS[currency] for currency in limit["currencies"]}
-            assert limit["minimum_minor"] == limit["minimum"] * 10**exponent == 1
-            assert limit["maximum_minor"] == limit["maximum"] * 10**exponent == 10**15
-    assert len(config("mock", "balance")) < 8_000

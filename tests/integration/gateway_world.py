@@ -23,6 +23,7 @@ from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 from services.gateway.config import GatewaySettings
 from services.gateway.main import gateway
 from shared.contracts.base import Message, Reply, new_id, utc_now
+from shared.contracts.checkout import AmountLimits, ListMethods, MethodsView, MethodView
 from shared.contracts.payment_commands import (
     CommandReply,
     CompleteMockSession,
@@ -148,6 +149,8 @@ class StandIns:
                 return BalancesView(balances=())
             case ListTransactions():
                 return TransactionPage(items=(), next_cursor=None)
+            case ListMethods():
+                return MethodsView(methods=(method_view("mock"), method_view("balance", pays_for=("session",))))
             case GetPaymentsHealth() | GetWalletHealth() | GetNotifierHealth():
                 service = message.TYPE.split("-")[1]
                 return HealthView(service=service, ready=self.ready, checks={"broker": "ok"})
@@ -215,6 +218,13 @@ class StandIns:
 
 def refused(code: str, message: Message) -> Refused:
     return Refused(code=code, detail=f"{code}, in words", request_id=message.correlation_id)
+
+
+def method_view(method: str, *limits: AmountLimits, **changes: Any) -> MethodView:
+    """Takes every sum of dinars, unless `limits` say otherwise."""
+    dinars = AmountLimits(currency="rsd", minimum_minor=1, maximum_minor=10**15, step_minor=1)
+    fields: dict[str, Any] = {"pays_for": ("deposit", "session", "order"), "limits": limits or (dinars,), "capabilities": ("refund",)}
+    return MethodView(method=method, **fields | changes)
 
 
 async def silent(_: Message) -> None:

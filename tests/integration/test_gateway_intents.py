@@ -1,4 +1,4 @@
-"""Session payments at the gateway: what silence, progress and a credit that is still on its way are for the client; what may be cached."""
+"""Session payments at the gateway: what silence, progress and a credit that is still on its way are for the client."""
 
 from __future__ import annotations
 
@@ -239,26 +239,3 @@ async def test_a_session_is_new_or_changed(world: World) -> None:
         body = {"mentor_id": 2, "price": 5000, "currency": "JPY", "title": title}
         response = await world.http.put("/api/v1/sessions/7", json=body, headers=MENTOR)
         assert (response.status_code, response.json()["amount"], response.json()["mentor_id"]) == (status, 5000, "2")
-
-
-# ---- the configuration
-
-
-async def test_the_configuration_needs_no_login_and_may_be_cached(world: World) -> None:
-    response = await world.http.get("/api/v1/config")
-    told = response.json()
-    tag = response.headers["ETag"]
-
-    assert response.status_code == 200
-    assert response.headers["Cache-Control"] == "public, max-age=300"
-    assert [method["method"] for method in told["methods"]] == ["mock", "balance"]
-    assert (told["fee_bps"], told["stripe_publishable_key"], told["default_currency"], told["locales"]) == (
-        250,
-        None,
-        "rsd",
-        ["en", "ru", "sr"],
-    )
-    for known in (tag, f"W/{tag}", f'"else", {tag}', "*"):
-        again = await world.http.get("/api/v1/config", headers={"If-None-Match": known})
-        assert (again.status_code, again.content, again.headers["ETag"]) == (304, b"", tag)
-    assert (await world.http.get("/api/v1/config", headers={"If-None-Match": '"else"'})).status_code == 200

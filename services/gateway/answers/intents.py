@@ -101,6 +101,9 @@ class LimitsAnswer(Answer):
     minimum_minor: AmountMinor
     maximum: Amount
     maximum_minor: AmountMinor
+    step_minor: Annotated[
+        int | None, Field(default=None, description="Minor units: sums are whole multiples of it; left out where that is 1.", examples=[10])
+    ]
 
 
 class MethodAnswer(Answer):

@@ -13,12 +13,14 @@ from starlette.responses import Response
 from services.gateway.answers.intents import ConfigAnswer
 from services.gateway.config import LOCALES
 from services.gateway.documentation import operation
+from services.gateway.edge import request_id_of
 from services.gateway.parts import GatewayParts, Parts
-from services.gateway.rendering import intents as rendering
+from services.gateway.rendering import methods as rendering
+from shared.contracts.checkout import MethodsView
 
 router = APIRouter(prefix="/api/v1", tags=["operations"])
 
-_FROM_BALANCE: Final = "balance"
+_STRIPE: Final = "stripe"
 _CACHE: Final = {"Cache-Control": "public, max-age=300"}
 _TAG: Final = re.compile(r'(?:W/)?("[^"]*")')
 
@@ -28,11 +30,13 @@ _TAG: Final = re.compile(r'(?:W/)?("[^"]*")')
     **operation(
         "What can be paid how here",
         answers={200: (ConfigAnswer, "The same for everybody; may be cached."), 304: (None, "As If-None-Match says.")},
+        problems=("no_answer",),
+        asks_behind=True,
         signed_in=False,
     ),
 )
 async def config(request: Request, parts: GatewayParts) -> Response:
-    body = _configuration(parts)
+    body = _configuration(parts, await parts.methods.current(request_id_of(request.scope)))
     tag = f'"{sha256(body).hexdigest()[:32]}"'
     headers = {**_CACHE, "ETag": tag}
     known = request.headers.get("if-none-match", "")
@@ -41,15 +45,13 @@ async def config(request: Request, parts: GatewayParts) -> Response:
     return Response(body, headers=headers, media_type="application/json")
 
 
-def _configuration(parts: Parts) -> bytes:
+def _configuration(parts: Parts, on: MethodsView) -> bytes:
     settings = parts.settings
-    # A provider whose events nobody here can verify has no adapter: for new payments it is off.
-    providers = [name for name in settings.new_payments if name in parts.ingress.checks]
+    has_stripe = any(method.method == _STRIPE for method in on.methods)
     return rendering.configuration(
-        [*providers, _FROM_BALANCE],
-        {**dict.fromkeys(providers, ("deposit", "session", "order")), _FROM_BALANCE: ("session",)},
+        on.methods,
         fee_bps=settings.platform_fee_bps,
-        stripe_publishable_key=None,
+        stripe_publishable_key=settings.stripe_publishable_key if has_stripe else None,
         locales=LOCALES,
         default_locale=settings.default_locale,
         default_currency=settings.default_currency,

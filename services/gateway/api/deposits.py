@@ -16,7 +16,7 @@ from services.gateway.answers import AcceptedCompletion, AcceptedDeposit, Comple
 from services.gateway.auth import Caller
 from services.gateway.bodies import read_json
 from services.gateway.commands import issue
-from services.gateway.documentation import operation
+from services.gateway.documentation import OPENING, operation
 from services.gateway.fields import CurrencyCode, DecimalText, ExternalIdField, Locale, MetadataField, OpaqueId, RequestBody
 from services.gateway.idempotency import caller_of
 from services.gateway.mock_events import hand_in
@@ -69,7 +69,7 @@ class CompleteRequest(RequestBody):
             201: (DepositAnswer, "The payer goes on at payment_url."),
             202: (AcceptedDeposit, "Safe, but slow: poll the Location."),
         },
-        problems=("method_not_available", "external_id_reused", "deadline_passed"),
+        problems=(*OPENING, "external_id_reused", "deadline_passed"),
         asks_behind=True,
         idempotent=True,
     ),

@@ -18,7 +18,7 @@ from services.gateway.api.deposits import own_locale
 from services.gateway.auth import Caller
 from services.gateway.bodies import read_json
 from services.gateway.commands import Issued, issue
-from services.gateway.documentation import operation
+from services.gateway.documentation import OPENING, operation
 from services.gateway.fields import AmountMinor, CurrencyCode, ExternalIdField, Locale, MetadataField, RequestBody, SubjectId
 from services.gateway.idempotency import caller_of
 from services.gateway.mock_events import hand_in
@@ -72,8 +72,8 @@ class IntentRequest(RequestBody):
             202: _SLOW,
         },
         problems=(
-            "session_not_found", "mentor_not_found", "amount_mismatch", "own_session", "method_not_available", "provider_not_configured",
-            "insufficient_funds", "external_id_reused", "deadline_passed",
+            "session_not_found", "mentor_not_found", "amount_mismatch", "own_session", *OPENING,
+            "provider_not_configured", "insufficient_funds", "external_id_reused", "deadline_passed",
         ),
         asks_behind=True,
         idempotent=True,

@@ -16,7 +16,7 @@ from services.gateway.api.deposits import own_locale
 from services.gateway.auth import Caller
 from services.gateway.bodies import Body, read_json
 from services.gateway.commands import Issued, issue, not_there_yet
-from services.gateway.documentation import operation
+from services.gateway.documentation import OPENING, operation
 from services.gateway.edge import request_id_of
 from services.gateway.fields import ExternalIdField, Locale, MetadataField, RequestBody
 from services.gateway.guests import caller_of_order, guest_callers
@@ -87,7 +87,7 @@ _MAKES: Final = operation(
     "Order something and pay for it",
     body=OrderRequest,
     answers={201: (OrderCreatedAnswer, "The payer goes on at payment_url."), 202: _SLOW},
-    problems=("method_not_available", "external_id_reused", "deadline_passed"),
+    problems=(*OPENING, "external_id_reused", "deadline_passed"),
     asks_behind=True,
     idempotent=True,
     guests=True,
@@ -97,7 +97,7 @@ _MAKES_LINK: Final = operation(
     "Order something and pay for it, with defaults",
     body=OrderLinkRequest,
     answers={201: (OrderCreatedAnswer, "The payer goes on at payment_url."), 202: _SLOW},
-    problems=("method_not_available", "external_id_reused", "deadline_passed"),
+    problems=(*OPENING, "external_id_reused", "deadline_passed"),
     asks_behind=True,
     idempotent=True,
     guests=True,
@@ -163,7 +163,7 @@ async def _create(
         body_optional=True,
         answers={201: (OrderCreatedAnswer, "A new session; the ones before it are ended where they can be."), 202: _SLOW},
         problems=(
-            "order_not_found", "already_paid", "order_failed", "too_many_payments", "external_id_reused", "method_not_available",
+            "order_not_found", "already_paid", "order_failed", "too_many_payments", "external_id_reused", *OPENING,
             "deadline_passed",
         ),
         asks_behind=True,

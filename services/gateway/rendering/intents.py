@@ -1,16 +1,12 @@
-"""Session payments and coaching sessions as bytes, in an order that is frozen; and the configuration, which is not kept. Pure."""
+"""Session payments and coaching sessions as bytes, in an order that is frozen. Pure."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping, Sequence
-from typing import Any
 
 import orjson
 
 from services.gateway.rendering import money, rfc3339, time
 from shared.contracts.intents import IntentCreated, PaymentCanceled, PaymentConfirmed
 from shared.contracts.sessions import SessionView
-from shared.money import EXPONENTS, MAX_AMOUNT_MINOR
 
 
 def intent_created(answer: IntentCreated) -> bytes:
@@ -55,42 +51,6 @@ def session(view: SessionView) -> bytes:
             "updated_at": rfc3339(view.updated_at),
         }
     )
-
-
-def configuration(
-    methods: Sequence[str],
-    pays_for: Mapping[str, Sequence[str]],
-    *,
-    fee_bps: int,
-    stripe_publishable_key: str | None,
-    locales: Sequence[str],
-    default_locale: str,
-    default_currency: str,
-) -> bytes:
-    """What can be paid how here. `pays_for`: each method's purposes."""
-    limits = _limits()
-    return orjson.dumps(
-        {
-            "methods": [{"method": method, "pays_for": list(pays_for[method]), "limits": limits} for method in methods],
-            "exponents": EXPONENTS,
-            "fee_bps": fee_bps,
-            "stripe_publishable_key": stripe_publishable_key,
-            "locales": list(locales),
-            "default_locale": default_locale,
-            "default_currency": default_currency,
-        }
-    )
-
-
-def _limits() -> list[dict[str, Any]]:
-    """From one minor unit to the largest sum, the same for currencies with as many decimals."""
-    by_exponent: dict[int, list[str]] = {}
-    for currency, exponent in sorted(EXPONENTS.items()):
-        by_exponent.setdefault(exponent, []).append(currency)
-    return [
-        {"currencies": currencies, **money("minimum", 1, currencies[0]), **money("maximum", MAX_AMOUNT_MINOR, currencies[0])}
-        for _, currencies in sorted(by_exponent.items())
-    ]
 
 
 def _ended(answer: PaymentConfirmed | PaymentCanceled, status: str) -> bytes:
