@@ -31,7 +31,7 @@ from services.payments.providers.base import (
 from services.payments.providers.stripe_amounts import CURRENCIES, NotExact, to_stripe
 from services.payments.providers.stripe_client import NAME, NoAnswer, NotServed, SaidNo, StripeApi
 from services.payments.providers.stripe_lists import intents
-from services.payments.providers.stripe_objects import KIND, PAYMENT, SESSION, Charge, Intent, moment
+from services.payments.providers.stripe_objects import KIND, PAYMENT, SESSION, Charge, Intent, latest_moment, moment
 from shared.contracts.base import utc_now
 
 if TYPE_CHECKING:
@@ -177,7 +177,7 @@ def _told(payment: Payment, intent: Intent) -> Paid | Closed | Open | Unknown:
                 log.error("Stripe was paid a sum that our units cannot say", error=str(error), **about)
                 return Unknown()
         case "canceled":
-            return Closed(payment.session_id, utc_now() if intent.canceled_at is None else moment(intent.canceled_at))
+            return Closed(payment.session_id, utc_now() if intent.canceled_at is None else latest_moment(intent.canceled_at))
         case "requires_payment_method" | "requires_confirmation" | "requires_action" | "processing" | "requires_capture":
             # After a declined attempt, too: it can be tried again with another card.
             return Open(expired=False)

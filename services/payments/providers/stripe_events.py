@@ -13,7 +13,18 @@ from services.payments.domain.facts import Closed, DisputeTold, Fact, Irrelevant
 from services.payments.providers.base import ProviderEvent
 from services.payments.providers.stripe_amounts import NotExact, is_known
 from services.payments.providers.stripe_client import API_VERSION, NAME
-from services.payments.providers.stripe_objects import SESSION, Dispute, Intent, Metadata, Refund, Seconds, StripeId, moment, our_id
+from services.payments.providers.stripe_objects import (
+    SESSION,
+    Dispute,
+    Intent,
+    Metadata,
+    Refund,
+    Seconds,
+    StripeId,
+    latest_moment,
+    moment,
+    our_id,
+)
 from shared.delivery.errors import Permanent
 
 log = structlog.get_logger(__name__)
@@ -100,7 +111,7 @@ def _of_intent(event: _Event, what: str) -> Fact:
         # Rendered otherwise than we read it: Stripe is asked, in our version.
         return Look(session_id)
     if what == "canceled":
-        return Closed(session_id, moment(event.created))
+        return Closed(session_id, latest_moment(event.created))
     intent = Intent.model_validate(event.data.object)
     return Paid(session_id, intent.id, intent.received, moment(event.created))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final, Literal
 from uuid import UUID
 
@@ -139,3 +139,9 @@ def our_id(metadata: Metadata | None, key: str) -> UUID | None:
 
 def moment(seconds: int) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
+
+
+def latest_moment(seconds: int) -> datetime:
+    """Stripe tells whole seconds, cut off: it was not later than this. A session that we end when its time is over must not look as if it
+    had been ended before."""
+    return moment(seconds) + timedelta(microseconds=999_999)
