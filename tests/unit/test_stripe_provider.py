@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import httpx
 import pytest
@@ -92,37 +92,27 @@ async def test_what_somebody_has_to_see_to_is_an_error_in_the_log(answer: httpx.
     assert "error" in {log["log_level"] for log in logs}
 
 
-def page(*shown: Json, more: bool = False) -> Json:
-    return {"object": "list", "url": "/v1/payment_intents", "data": list(shown), "has_more": more}
-
-
-def another(number: int) -> Json:
-    return an_intent(id=f"pi_other{number}", metadata={})
-
-
 KEPT_FAILURE = refusal(500, idempotent_replayed="true")
 
 
-async def test_a_failure_that_stripe_keeps_is_seen_through_by_a_look_at_its_list() -> None:
-    async with a_provider(KEPT_FAILURE, page(another(1), another(2), more=True), page(an_intent())) as (stripe, wire):
-        made = await stripe.create(a_payment(), NOBODY, again=True)
-    assert isinstance(made, Accepted)
-    assert made.provider_reference == INTENT
-    assert [request.url.params.get("starting_after") for request in wire.asked[1:]] == [None, "pi_other2"]
-    assert int(wire.asked[1].url.params["created[gte]"]) == int((NOW - timedelta(minutes=5)).timestamp())
+async def test_a_failure_that_stripe_keeps_under_a_key_leaves_the_next_key() -> None:
+    async with a_provider(refusal(500), KEPT_FAILURE, an_intent()) as (stripe, wire):
+        assert isinstance(await stripe.create(a_payment(), NOBODY, again=False), Accepted)
+    # Whoever asks again walks the same way.
+    assert wire.keys == [f"pi-create-{SESSION_ID}"] * 2 + [f"pi-create-{SESSION_ID}-2"]
+    assert len({request.content for request in wire.asked}) == 1
 
 
-@pytest.mark.parametrize("look", [page(another(1)), page(another(1), more=True), refusal(500), refusal(401), {"data": "?"}])
-async def test_a_look_that_finds_nothing_proves_nothing(look: Answer) -> None:
-    async with a_provider(KEPT_FAILURE, look) as (stripe, wire):
+async def test_a_failure_that_stripe_keeps_under_each_key_stays_unknown() -> None:
+    async with a_provider(KEPT_FAILURE) as (stripe, wire):
         assert await stripe.create(a_payment(), NOBODY, again=True) == Unknown()
-    assert len(wire.asked) <= 11
+    assert wire.keys == [f"pi-create-{SESSION_ID}{suffix}" for suffix in ("", "-2", "-3")]
 
 
-async def test_a_failure_that_may_pass_is_not_looked_into() -> None:
+async def test_a_failure_that_may_pass_keeps_its_key() -> None:
     async with a_provider(refusal(500)) as (stripe, wire):
         assert await stripe.create(a_payment(), NOBODY, again=True) == Unknown()
-    assert {request.method for request in wire.asked} == {"POST"}
+    assert set(wire.keys) == {f"pi-create-{SESSION_ID}"}
 
 
 # ---- asking

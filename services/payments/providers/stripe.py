@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from datetime import timedelta
 from functools import partial
@@ -29,8 +30,7 @@ from services.payments.providers.base import (
     Unknown,
 )
 from services.payments.providers.stripe_amounts import CURRENCIES, NotExact, to_stripe
-from services.payments.providers.stripe_client import NAME, NoAnswer, NotServed, SaidNo, StripeApi
-from services.payments.providers.stripe_lists import intents
+from services.payments.providers.stripe_client import CALL_SECONDS, NAME, NoAnswer, NotServed, SaidNo, StripeApi
 from services.payments.providers.stripe_objects import KIND, PAYMENT, SESSION, Charge, Intent, latest_moment, moment
 from shared.contracts.base import utc_now
 
@@ -38,11 +38,6 @@ if TYPE_CHECKING:
     from stripe.params._payment_intent_create_params import PaymentIntentCreateParams
 
 log = structlog.get_logger(__name__)
-
-_LOOKED_BACK: Final = timedelta(minutes=5)
-"""Before a payment was written down: the clocks need not agree."""
-
-_PAGES_MAX: Final = 10
 
 _REASONS: Final = {
     "amount_too_small": "the amount is too small",
@@ -68,8 +63,9 @@ class StripeProvider:
         return 2_400 if self._api.live else 600
 
     async def create(self, payment: Payment, payer: Payer, *, again: bool) -> Created:
-        """Stripe forgets the key after a day or later: then the same request makes another PaymentIntent. That one is the only one whose
-        client secret ever leaves this process, so there is never a second one that anybody could pay."""
+        """Stripe forgets a key after a day or later, and keeps even a failure of its own (500) as the answer to one: then another request
+        makes another PaymentIntent, but the answered one is the only one whose client secret ever leaves this process, and which one that
+        is does not depend on who asks. So there is never a second one that anybody could pay."""
         params: PaymentIntentCreateParams = {
             "amount": to_stripe(payment.money),
             "currency": payment.money.currency,
@@ -80,18 +76,15 @@ class StripeProvider:
         }
         if payer.email is not None:
             params["receipt_email"] = payer.email
-        request = partial(self._api.v1.payment_intents.create_async, params, {"idempotency_key": f"pi-create-{payment.session_id}"})
         try:
-            intent = await self._api.call("create", Intent, request, payment_id=str(payment.payment_id))
+            async with asyncio.timeout(CALL_SECONDS):
+                return self._accepted(payment, await self._created(payment, params))
         except SaidNo as no:
             return Rejected(_REASONS.get(no.code, "it does not take this payment"))
         except NotServed as refusal:
             return Unavailable(str(refusal))
-        except NoAnswer as silence:
-            # Stripe keeps even a failure as the answer to this key, whether it was before the effect or after: no repeat tells, but a look.
-            found = await self._look_for(payment) if silence.kept else None
-            return Unknown() if found is None else self._accepted(payment, found)
-        return self._accepted(payment, intent)
+        except (NoAnswer, TimeoutError):
+            return Unknown()
 
     async def find(self, payment: Payment) -> Told:
         """Without Stripe's own reference nobody has had a client secret, so nobody can have paid, and there is nothing to ask."""
@@ -140,15 +133,16 @@ class StripeProvider:
     def read_event(self, headers: Mapping[str, str], body: bytes) -> ProviderEvent:
         return stripe_events.read(body, live=self._api.live)
 
-    async def _look_for(self, payment: Payment) -> Intent | None:
-        """The payment's PaymentIntent in Stripe's list, which, unlike its search, is never behind."""
-        try:
-            async for intent in intents(self._api, payment.created_at - _LOOKED_BACK, None, pages_max=_PAGES_MAX):
-                if intent.session_id == payment.session_id:
-                    return intent
-        except (SaidNo, NotServed, NoAnswer):
-            pass
-        return None
+    async def _created(self, payment: Payment, params: PaymentIntentCreateParams) -> Intent:
+        key = f"pi-create-{payment.session_id}"
+        for suffix in ("", "-2", "-3"):
+            request = partial(self._api.v1.payment_intents.create_async, params, {"idempotency_key": key + suffix})
+            try:
+                return await self._api.call("create", Intent, request, payment_id=str(payment.payment_id))
+            except NoAnswer as silence:
+                if not silence.kept:
+                    raise
+        raise NoAnswer
 
     def _accepted(self, payment: Payment, intent: Intent) -> Created:
         if intent.client_secret is None or intent.session_id != payment.session_id:

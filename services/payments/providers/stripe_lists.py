@@ -17,12 +17,10 @@ if TYPE_CHECKING:
 _PAGE: Final = 100
 
 
-async def intents(api: StripeApi, since: datetime, until: datetime | None, *, pages_max: int) -> AsyncIterator[Intent]:
+async def intents(api: StripeApi, since: datetime, until: datetime, *, pages_max: int) -> AsyncIterator[Intent]:
     """PaymentIntents made from `since` on and before `until`, the newest first. Raises what StripeApi.call does; NoAnswer also when
     `pages_max` pages were not all."""
-    created: PaymentIntentListParamsCreated = {"gte": _seconds(since)}
-    if until is not None:
-        created["lt"] = _seconds(until)
+    created: PaymentIntentListParamsCreated = {"gte": _seconds(since), "lt": _seconds(until)}
     params: PaymentIntentListParams = {"created": created, "limit": _PAGE}
     for _ in range(pages_max):
         page = await api.call("list", IntentPage, partial(api.v1.payment_intents.list_async, params))
