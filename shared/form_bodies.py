@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,6 +20,8 @@ MULTIPART: Final = "multipart/form-data"
 
 # RFC 2046's, less the comma, at which PHP would end it.
 _BOUNDARY: Final = re.compile(rb"[0-9A-Za-z'()+_./:=? -]{0,69}[0-9A-Za-z'()+_./:=?-]")
+# The parser would write a line of its own for every body that anybody garbles.
+_SILENT: Final = logging.Logger("multipart", logging.CRITICAL)
 _BOUNDARY_OPTION: Final = re.compile(r";\s*boundary\s*=", re.IGNORECASE)
 
 
@@ -60,6 +63,9 @@ def _boundary(content_type: str, options: Mapping[bytes, bytes]) -> bytes:
 
 
 def _multipart(body: bytes, boundary: bytes) -> list[tuple[bytes, bytes]]:
+    # What may stand before the first part is skipped differently by every reader.
+    if not body.startswith(b"--" + boundary):
+        raise FormError("garbled_form")
     parts = _Parts()
     parser = MultipartParser(
         boundary,
@@ -72,6 +78,7 @@ def _multipart(body: bytes, boundary: bytes) -> list[tuple[bytes, bytes]]:
             "on_part_data": parts.data,
         },
     )
+    parser.logger = _SILENT
     try:
         parser.write(body)
     except FormParserError as error:

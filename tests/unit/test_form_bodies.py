@@ -92,6 +92,8 @@ def test_a_boundary_that_readers_would_take_differently_is_refused(kind: str) ->
         (multipart(part("a", "1"))[:-6], "garbled_form"),
         (multipart(part("a", "1"), end=""), "garbled_form"),
         (b"", "garbled_form"),
+        (b"\r\n" + multipart(part("a", "1")), "garbled_form"),
+        (b"\r" + multipart(part("a", "1")), "garbled_form"),
         (b"preamble\r\n" + multipart(part("a", "1")), "garbled_form"),
         (multipart(part("a", "1"), boundary="b1"), "garbled_form"),
         (multipart(part("a", "1")).replace(b"\r\n", b"\n"), "garbled_form"),
