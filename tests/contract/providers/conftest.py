@@ -13,10 +13,14 @@ from services.payments.domain.capabilities import Capabilities
 from services.payments.providers.allsecure import AllSecureProvider
 from services.payments.providers.mock import MockProvider
 from services.payments.providers.prodamus import ProdamusProvider
+from services.payments.providers.stripe import StripeProvider
 from tests.contract.providers.allsecure_stage import AllSecureStage, allsecure_stage
+from tests.contract.providers.kiosk.adapter import KioskProvider
+from tests.contract.providers.kiosk_stage import KioskStage, kiosk_stage
 from tests.contract.providers.mock_stage import MockStage, mock_stage
 from tests.contract.providers.prodamus_stage import ProdamusStage, prodamus_stage
 from tests.contract.providers.receiver import Receiver
+from tests.contract.providers.stripe_stage import StripeStage, stripe_stage
 from tests.contract.providers.world import ProviderWorld, provider_world
 from tests.emulators.server import EmulatorServer
 
@@ -30,8 +34,10 @@ class Entry:
 
 STAGES: Final[Mapping[str, Entry]] = {
     "mock": Entry(mock_stage, MockStage.plays, MockProvider.capabilities),
+    "stripe": Entry(stripe_stage, StripeStage.plays, StripeProvider.capabilities),
     "allsecure": Entry(allsecure_stage, AllSecureStage.plays, AllSecureProvider.capabilities),
     "prodamus": Entry(prodamus_stage, ProdamusStage.plays, ProdamusProvider.capabilities),
+    "kiosk": Entry(kiosk_stage, KioskStage.plays, KioskProvider.capabilities),
 }
 
 

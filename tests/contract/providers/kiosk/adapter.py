@@ -58,7 +58,7 @@ class KioskProvider:
             "notify_url": self._notify_url,
         }
         try:
-            made = await self._client.ask("create", messages.Payment, "POST", "/payments", asked)
+            made = await self._client.request("create", messages.Payment, "/payments", asked)
         except SaysNo as no:
             return Rejected(str(no))
         except NotServed as refusal:
@@ -69,7 +69,7 @@ class KioskProvider:
 
     async def find(self, payment: Payment) -> Told:
         try:
-            return _told(payment, await self._client.ask("find", messages.Payment, "GET", f"/payments/{payment.session_id}"))
+            return _told(payment, await self._client.question("find", messages.Payment, f"/payments/{payment.session_id}"))
         except SaysNo:
             # Kiosk has never heard of it, so nobody can have paid.
             return Open(expired=False)
@@ -78,7 +78,7 @@ class KioskProvider:
 
     async def cancel(self, payment: Payment) -> Ended:
         try:
-            told = _told(payment, await self._client.ask("cancel", messages.Payment, "POST", f"/payments/{payment.session_id}/cancel"))
+            told = _told(payment, await self._client.request("cancel", messages.Payment, f"/payments/{payment.session_id}/cancel", {}))
         except SaysNo:
             return Canceled()
         except (NotServed, NoWord):
@@ -97,7 +97,7 @@ class KioskRefunds:
     async def refund(self, order: RefundOrder) -> RefundAnswer:
         asked = {"reference": str(order.refund_id), "payment": order.charge_reference, "amount": order.money.major}
         try:
-            return _answer(await self._client.ask("refund", messages.Refund, "POST", "/refunds", asked))
+            return _answer(await self._client.request("refund", messages.Refund, "/refunds", asked))
         except SaysNo as no:
             return RefundDeclined(str(no))
         except (NotServed, NoWord):
@@ -105,7 +105,7 @@ class KioskRefunds:
 
     async def find_refund(self, order: RefundOrder) -> RefundAnswer:
         try:
-            return _answer(await self._client.ask("find_refund", messages.Refund, "GET", f"/refunds/{order.refund_id}"))
+            return _answer(await self._client.question("find_refund", messages.Refund, f"/refunds/{order.refund_id}"))
         except (SaysNo, NotServed, NoWord):
             return Unknown()
 

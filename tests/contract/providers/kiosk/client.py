@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final, TypeVar
 
 import httpx
@@ -22,6 +23,8 @@ CALL_SECONDS: Final = 10.0
 
 _CONNECT_SECONDS: Final = 3.0
 _TRIES: Final = 3
+"""Of what somebody waits for. Questions are asked once: they come again anyway, and providers count them."""
+
 _FIRST_PAUSE_SECONDS: Final = 0.25
 _RETRY_AFTER_MAX_SECONDS: Final = 5.0
 _ANSWER_LIMIT_BYTES: Final = 1_000_000
@@ -46,8 +49,9 @@ class _Refusal(BaseModel):
     error: str
 
 
-class _Sent(BaseModel):
-    """One attempt's end; `status` 0: none."""
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """What came of one attempt; `status` 0: nothing."""
 
     status: int = 0
     body: bytes = b""
@@ -72,11 +76,20 @@ class KioskClient:
     async def close(self) -> None:
         await self._http.aclose()
 
-    async def ask(self, operation: str, answer: type[Answer], method: str, path: str, said: Mapping[str, str] | None = None) -> Answer:
-        """Kiosk's answer. Repeated as it is where nothing was told: its references make that one request. SaysNo, NotServed, NoWord."""
+    async def question(self, operation: str, answer: type[Answer], path: str) -> Answer:
+        """SaysNo, NotServed, NoWord."""
+        return await self._ask(operation, answer, "GET", path, None, tries=1)
+
+    async def request(self, operation: str, answer: type[Answer], path: str, said: Mapping[str, str]) -> Answer:
+        """Repeated as it is where nothing was told: Kiosk's references make that one request. SaysNo, NotServed, NoWord."""
+        return await self._ask(operation, answer, "POST", path, said, tries=_TRIES)
+
+    async def _ask(
+        self, operation: str, answer: type[Answer], method: str, path: str, said: Mapping[str, str] | None, *, tries: int
+    ) -> Answer:
         until = asyncio.get_running_loop().time() + CALL_SECONDS
         doubtful = False
-        for left in reversed(range(_TRIES)):
+        for tried in range(1, tries + 1):
             sent = await self._send(method, path, said, until)
             read = _read(sent, answer)
             if isinstance(read, BaseModel):
@@ -88,13 +101,12 @@ class KioskClient:
             calls.count(NAME, operation, read)
             if read == "credentials":
                 log.error("Kiosk does not accept our key, please look", operation=operation)
-                raise NotServed("our key is not accepted")
             doubtful = doubtful or read == "unknown"
-            if not left or not await _paused(sent, _TRIES - left, until):
+            if read == "credentials" or tried == tries or not await _paused(sent, tried, until):
                 break
         log.warning("Kiosk does not answer", operation=operation, status=sent.status)
         # An attempt that nobody answered may have had its effect, whatever was said after it.
-        raise NoWord if doubtful else NotServed("too many requests")
+        raise NoWord if doubtful else NotServed(f"it refuses to serve ({read})")
 
     async def _send(self, method: str, path: str, said: Mapping[str, str] | None, until: float) -> _Sent:
         try:
@@ -124,10 +136,10 @@ def _read(sent: _Sent, answer: type[Answer]) -> Answer | calls.Outcome:
     return "credentials" if sent.status in (401, 403) else "unknown"
 
 
-async def _paused(sent: _Sent, tries: int, until: float) -> bool:
+async def _paused(sent: _Sent, tried: int, until: float) -> bool:
     """Waits as long as Kiosk asked, else a little longer each time; False, at once, where that is too long."""
     asked = sent.wait.isascii() and sent.wait.isdigit() and len(sent.wait) < 6
-    seconds = float(sent.wait) if asked else _FIRST_PAUSE_SECONDS * 2 ** (tries - 1)
+    seconds = float(sent.wait) if asked else _FIRST_PAUSE_SECONDS * 2 ** (tried - 1)
     seconds += random.uniform(0, _FIRST_PAUSE_SECONDS)
     if seconds > _RETRY_AFTER_MAX_SECONDS or asyncio.get_running_loop().time() + seconds >= until:
         return False
