@@ -52,6 +52,7 @@ class PaymentsSettings(ProviderSettings, DatabaseSettings):
     )
     products_file: Path | None = Field(default=None, description="what is on sale (TOML); default: the packaged products")
     session_ttl_seconds: int = Field(default=3600, ge=1, le=30 * 86400)
+    retention_days: int = Field(default=400, ge=30, le=36_500, description="personal data goes so long after what it belongs to has ended")
 
     @field_validator("data_keys")
     @classmethod

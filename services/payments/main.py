@@ -71,6 +71,7 @@ from services.payments.providers.mock_events import MockEvents
 from services.payments.providers.mock_payouts import MockPayouts, MockReturns
 from services.payments.providers.mock_refunds import MockRefundEvents, MockRefunds
 from services.payments.reconciler import Reconciler
+from services.payments.retention import Retention
 from services.payments.sagas import Saga, SagaRunner
 from services.payments.store import marks
 from services.payments.store import sessions as session_store
@@ -230,6 +231,9 @@ async def payments(settings: PaymentsSettings) -> AsyncIterator[None]:
         stack.push_async_callback(logins.stop)
         await reconciler.start()
         stack.push_async_callback(reconciler.stop)
+        retention = Retention(pool, days=settings.retention_days)
+        await retention.start()
+        stack.push_async_callback(retention.stop)
         await runner.start()
         stack.push_async_callback(runner.stop)
         if mock is not None:

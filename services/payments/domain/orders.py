@@ -32,7 +32,8 @@ class Form:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """An order without its personal data. `marked_reference`: paid by an admin's word under it; `matched`: the provider has told since."""
+    """An order without its personal data, which is gone when it is `pruned`. `marked_reference`: paid by an admin's word under it;
+    `matched`: the provider has told since."""
 
     order_id: UUID
     product: str
@@ -52,6 +53,7 @@ class Order:
     external_id: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     refusal: Refused | None = None
+    pruned: bool = False
 
 
 def in_log(order_id: UUID) -> str:

@@ -53,13 +53,13 @@ Decision = Literal["approve", "reject", "cancel"]
 
 @dataclass(frozen=True, slots=True)
 class Withdrawal:
-    """`destination` is sealed; `account_masked` and `name_masked` may be shown. `outcome`: what the status becomes when the step is
-    through. `decided_by`: user:9, or auto. `return_reference`: it came back, or is known to."""
+    """`destination` is sealed, and gone some time after the end; `account_masked` and `name_masked` may be shown. `outcome`: what the
+    status becomes when the step is through. `decided_by`: user:9, or auto. `return_reference`: it came back, or is known to."""
 
     withdrawal_id: UUID
     user_id: str
     money: Money
-    destination: bytes
+    destination: bytes | None
     destination_type: str
     account_masked: str
     name_masked: str

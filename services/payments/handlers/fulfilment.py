@@ -78,6 +78,9 @@ class Fulfilments:
             log.warning("failed deliveries are tried again", orders=again)
 
     def _text(self, order: Order, form: Form) -> str:
+        if order.pruned:
+            # Money that came for it when its time was over.
+            raise CannotFulfil("what it is made from was deleted after its time", permanent=True)
         product = self.products.get(order.product)
         if product is None or product.fulfiller is None:
             raise CannotFulfil(f"nothing delivers {order.product!r} now")

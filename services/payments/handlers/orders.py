@@ -249,6 +249,8 @@ def _not_payable(order: Order, sessions: list[Payment], request_id: str) -> Refu
         return _refused_order(request_id)
     if order.paid_payment_id is not None:
         return refusals.already_paid(request_id)
+    if order.pruned:
+        return Refused(code="order_failed", detail="The order is too old; make a new one.", request_id=request_id)
     if len(sessions) >= SESSIONS_MAX:
         return Refused(code="too_many_payments", detail=f"An order has at most {SESSIONS_MAX} payments.", request_id=request_id)
     return None

@@ -181,6 +181,7 @@ class WithdrawalSaga:
                 return False
 
     async def _ask(self, payouts: Payouts, withdrawal: Withdrawal) -> PayoutAnswer:
+        assert withdrawal.destination is not None  # it goes long after the end
         destination: dict[str, str] = orjson.loads(self.seal.open(withdrawal.destination))
         order = PayoutOrder(withdrawal.withdrawal_id, withdrawal.money, destination)
         # Nothing else is written of it while it is being sent. A crash may have kept us from noting that its outcome is unknown.

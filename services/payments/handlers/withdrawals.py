@@ -144,8 +144,8 @@ class Withdrawals:
         if found is None:
             return _not_found(query.correlation_id)
         view = _view(found, for_admin=query.viewer_is_admin)
-        if query.viewer_is_admin and found.payout_method == MANUAL:
-            return view.model_copy(update={"destination": self._in_full(found)})
+        if query.viewer_is_admin and found.payout_method == MANUAL and found.destination is not None:
+            return view.model_copy(update={"destination": self._in_full(found.destination)})
         return view
 
     async def page(self, query: ListWithdrawals) -> WithdrawalPage | Refused:
@@ -157,9 +157,9 @@ class Withdrawals:
             return Refused(code="invalid_cursor", detail="The cursor is not one of ours.", request_id=query.correlation_id)
         return WithdrawalPage(items=tuple(_view(one, for_admin=query.for_admin) for one in found), next_cursor=next_cursor)
 
-    def _in_full(self, withdrawal: Withdrawal) -> ShownDestination:
+    def _in_full(self, sealed: bytes) -> ShownDestination:
         """Whoever pays it out by hand has to know where to."""
-        told = BankAccount.model_validate_json(self.saga.seal.open(withdrawal.destination))
+        told = BankAccount.model_validate_json(self.saga.seal.open(sealed))
         return ShownDestination(type=told.type, account=told.account, name=told.name)
 
     async def _write_down(self, tx: Connection, command: CreateWithdrawal, withdrawal_id: UUID) -> Withdrawal:

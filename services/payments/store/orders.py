@@ -20,7 +20,7 @@ from shared.sealing import Seal
 
 COLUMNS: Final = """
     order_id, product, caller, user_id, title, amount_minor, currency, locale, fulfilment, failure, paid_payment_id, marked_reference,
-    matched, external_id, metadata, refusal, correlation_id, created_at, updated_at
+    matched, external_id, metadata, refusal, correlation_id, created_at, updated_at, pruned_at
 """
 
 EXTERNAL_ID: Final = "orders_external_id"
@@ -168,9 +168,11 @@ async def note_matched(tx: Connection, order_ids: Sequence[UUID]) -> None:
 
 
 async def find_form(db: Connection, seals: Seals, order_id: UUID) -> Form:
-    """The order's personal data; Unreadable (shared/sealing.py) when its key is gone."""
+    """The order's personal data, empty when its time is over; Unreadable (shared/sealing.py) when its key is gone."""
     row = await db.fetchrow("select contact, points from payments.orders where order_id = $1", order_id)
     assert row is not None
+    if row["contact"] is None:
+        return Form(email=None, phone=None)
     contact, made_from = orjson.loads(seals.contact.open(row["contact"])), orjson.loads(seals.points.open(row["points"]))
     born = made_from["birth_date"]
     return Form(
@@ -225,7 +227,7 @@ async def try_failed_again(tx: Connection) -> int:
     status = await tx.execute(
         """
         update payments.orders set fulfilment = 'due', attempts = 0, next_at = clock_timestamp(), updated_at = clock_timestamp()
-        where fulfilment = 'failed'
+        where fulfilment = 'failed' and pruned_at is null
         """
     )
     return int(status.rpartition(" ")[2])
@@ -251,4 +253,5 @@ def order_of(row: Any) -> Order:
         external_id=row["external_id"],
         metadata=orjson.loads(row["metadata"]),
         refusal=None if row["refusal"] is None else Refused.model_validate_json(row["refusal"]),
+        pruned=row["pruned_at"] is not None,
     )

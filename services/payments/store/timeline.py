@@ -39,7 +39,7 @@ async def list_events(db: Connection, payment_id: UUID, seal: Seal | None) -> li
     """The newest events of the payment, oldest first; with their raw payloads when there is a seal to open them."""
     rows = await db.fetch(
         """
-        select provider, event_id, outcome, correlation_id, received_at, stored_at, case when $3 then sealed end as sealed
+        select provider, event_id, outcome, correlation_id, received_at, stored_at, pruned_at, case when $3 then sealed end as sealed
         from payments.provider_events where payment_id = $1 order by stored_at desc, received_at desc, event_id limit $2
         """,
         payment_id,
@@ -49,7 +49,7 @@ async def list_events(db: Connection, payment_id: UUID, seal: Seal | None) -> li
     events = []
     left = _RAW_BYTES_MAX
     for row in rows:
-        raw = {} if seal is None else _raw(seal, row["sealed"], left)
+        raw = {} if seal is None else _raw(seal, row, left)
         left -= len(row["sealed"] or b"")
         events.append(
             KeptEvent(
@@ -181,7 +181,10 @@ def _suspense(row: Any) -> KeptStep:
     )
 
 
-def _raw(seal: Seal, sealed: bytes | None, bytes_left: int) -> dict[str, Any]:
+def _raw(seal: Seal, row: Any, bytes_left: int) -> dict[str, Any]:
+    sealed: bytes | None = row["sealed"]
+    if row["pruned_at"] is not None:
+        return {"raw_left_out": "deleted after its time"}
     if sealed is None:
         return {"raw_left_out": "not kept"}
     if len(sealed) > bytes_left:
