@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from fastapi import FastAPI
 
 from services.gateway import documentation, errors
-from services.gateway.answers import WebhookAnswer
 from services.gateway.api import (
     audit,
     balance,
@@ -30,11 +29,11 @@ from services.gateway.api import (
     withdrawals,
 )
 from services.gateway.docs import docs_router
-from services.gateway.documentation import operation
-from services.gateway.edge import WEBHOOKS_PATH, Edge
+from services.gateway.edge import Edge
 from services.gateway.pages.views import deposit_results, files, login, mock_payment, order_results
 from services.gateway.parts import Parts
 from services.gateway.rate_limit import RateLimit
+from services.gateway.webhook_document import webhook_paths
 from services.gateway.webhooks import Webhooks
 
 VERSION: Final = "1.0.0"
@@ -79,41 +78,7 @@ def create_app(parts: Parts) -> Edge:
     for page in (files, mock_payment, login, deposit_results, order_results):
         app.include_router(page.router)
     errors.install(app)
-    documentation.install(app, public_url=parts.settings.public_url, more_paths={f"{WEBHOOKS_PATH}{{provider}}": _webhook_path()})
+    documentation.install(app, public_url=parts.settings.public_url, more_paths=webhook_paths())
     webhooks = Webhooks(parts.ingress, parts.settings.body_limit_bytes)
     addresses = RateLimit("address", parts.settings.rate_limit_address_per_second, parts.settings.rate_limit_address_burst)
     return Edge(app, webhooks, addresses, origins=parts.settings.origins, secure=parts.settings.secure_cookies)
-
-
-def _webhook_path() -> dict[str, Any]:
-    """Webhooks bypass the framework, but not the document."""
-    told = operation(
-        "A provider's event",
-        answers={200: (WebhookAnswer, "Durable; a repeat is harmless.")},
-        problems=("invalid_signature", "provider_not_found", "request_timeout", "body_too_large", "broker_unavailable"),
-        signed_in=False,
-        limited=False,
-    )
-    responses = {str(status): answer for status, answer in told["responses"].items()}
-    provider = {"name": "provider", "in": "path", "required": True, "schema": {"type": "string"}, "example": "mock"}
-    signed = [
-        {"name": name, "in": "header", "required": True, "schema": {"type": "string"}, "example": example}
-        for name, example in (
-            ("webhook-id", "evt_0199d3a28f147b0a8c2d11aa52e0f9c4_success"),
-            ("webhook-timestamp", "1769860800"),
-            ("webhook-signature", "v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4="),
-        )
-    ]
-    content = {"application/json": {"schema": {"description": "The provider's own; verified over its raw bytes.", "type": "object"}}}
-    return {
-        "post": {
-            "tags": ["webhooks"],
-            "summary": told["summary"],
-            "description": "The mock signs as Standard Webhooks do; its three headers are shown.",
-            "operationId": "receive_provider_event",
-            "security": [],
-            "parameters": [provider, *signed],
-            "requestBody": {"required": True, "content": content},
-            "responses": responses,
-        }
-    }

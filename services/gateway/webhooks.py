@@ -21,7 +21,7 @@ _TAKEN: Final = (b"application/json", b'{"status":"success"}')
 """For providers that look at the status only."""
 
 # What some want to read besides before they stop repeating an event.
-_ANSWERS: Final[dict[str, tuple[bytes, bytes]]] = {
+ANSWERS: Final[dict[str, tuple[bytes, bytes]]] = {
     "allsecure": (b"text/plain", b"OK"),
     "prodamus": (b"text/plain", b"success"),
 }
@@ -43,7 +43,7 @@ class Webhooks:
         except Problem as problem:
             await problem_response(problem, request_id_of(scope))(scope, receive, send)
         else:
-            kind, body = _ANSWERS.get(provider, _TAKEN)
+            kind, body = ANSWERS.get(provider, _TAKEN)
             headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode())]
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             await send({"type": "http.response.body", "body": body})

@@ -217,6 +217,7 @@ ROWS: Final = (
     Row("POST", "/api/v1/mock/payments/{session_id}", ADMINS, a_deposit, fresh=True, body={"outcome": "failure"}),
     Row("GET", "/api/v1/audit", ADMINS),
     Row("POST", "/api/v1/webhooks/{provider}", anybody(400), provider, body={}, why="a signature decides, not a token"),
+    Row("POST", "/api/v1/payments/webhook", anybody(404), body={}, why="Stripe is not configured"),
     Row("GET", "/health/live", anybody(200)),
     Row("GET", "/health/ready", anybody(200)),
     Row("GET", "/health/system", anybody(200)),

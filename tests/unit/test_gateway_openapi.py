@@ -46,6 +46,7 @@ ORDERS = {
     "POST /api/v1/orders/{order_id}/payments",
     "POST /api/v1/orders/{order_id}/mark-paid",
 }
+WEBHOOKS = {"POST /api/v1/webhooks/{provider}", "POST /api/v1/payments/webhook"}
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +105,7 @@ def test_every_promised_route_is_there(document: dict[str, Any]) -> None:
         "GET /api/v1/suspense/{item_id}",
         "GET /api/v1/transfers/{transfer_id}",
         "POST /api/v1/stream/ticket",
-        "POST /api/v1/webhooks/{provider}",
+        *WEBHOOKS,
         "GET /health/live",
         "GET /health/ready",
         "GET /health/system",
@@ -168,7 +169,7 @@ def test_what_asks_a_service_behind_can_be_503_and_what_needs_somebody_401(docum
 
 
 def test_all_but_probes_and_webhooks_can_be_429(document: dict[str, Any]) -> None:
-    unlimited = {"GET /health/live", "GET /health/ready", "GET /metrics", "POST /api/v1/webhooks/{provider}"}
+    unlimited = {"GET /health/live", "GET /health/ready", "GET /metrics", *WEBHOOKS}
     assert {name for name, operation in operations(document) if "429" not in operation["responses"]} == unlimited
     for name, operation in operations(document):
         if name not in unlimited:
