@@ -30,7 +30,7 @@ from services.gateway.api import (
 )
 from services.gateway.docs import docs_router
 from services.gateway.edge import Edge
-from services.gateway.pages.views import deposit_results, files, login, mock_payment, order_results
+from services.gateway.pages.views import checkout, deposit_results, files, login, mock_payment, order_results
 from services.gateway.parts import Parts
 from services.gateway.rate_limit import RateLimit
 from services.gateway.webhook_document import webhook_paths
@@ -75,7 +75,7 @@ def create_app(parts: Parts) -> Edge:
     ):
         app.include_router(resource.router)
     app.include_router(docs_router())
-    for page in (files, mock_payment, login, deposit_results, order_results):
+    for page in (files, mock_payment, checkout, login, deposit_results, order_results):
         app.include_router(page.router)
     errors.install(app)
     documentation.install(app, public_url=parts.settings.public_url, more_paths=webhook_paths())

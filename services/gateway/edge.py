@@ -26,7 +26,7 @@ METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:=+/@-]{1,128}")
 _STATE: Final = "purser.request_id"
-_ORDER_ID: Final = re.compile(r"(?<=/orders/)([^/]{18})[^/]+")
+_OPENING_ID: Final = re.compile(r"(/orders/|/pay/)([^/]{18})[^/]+")
 _PREFLIGHT_SECONDS: Final = 600
 _PROBES: Final = frozenset({"/health/live", "/health/ready", "/metrics"})
 """Answered under any load and at any rate, and not told in the log unless they fail."""
@@ -218,5 +218,5 @@ def _request_id(scope: Scope) -> str:
 
 
 def _printable(path: str) -> str:
-    """An order's id opens what was bought: the log shows enough of it to find the order by."""
-    return _ORDER_ID.sub(r"\1***", path[:200]).encode("ascii", "backslashreplace").decode()
+    """An order's id opens what was bought, its session's what is to be paid: the log shows enough of it to find the order by."""
+    return _OPENING_ID.sub(r"\1\2***", path[:200]).encode("ascii", "backslashreplace").decode()

@@ -18,8 +18,12 @@ from shared.money import major_text
 FOLDER: Final = Path(__file__).parent / "pages"
 STATIC_PATH: Final = "/static/"
 
+POLICY: Final = "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+"""Of every page but those that name another one: no script at all."""
+
+_KINDS: Final = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
+
 _HEADERS: Final = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     # With no-referrer, browsers would send our own forms with `Origin: null`, which nobody may let pass (Fetch, "append a request Origin").
     "Referrer-Policy": "same-origin",
 }
@@ -32,29 +36,43 @@ class WordsError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
+class StaticFile:
+    content: bytes
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
 class Hypertext:
-    """`style` is the style sheet, served under a name that holds its hash."""
+    """`files`: what the pages need beside them, by the names that hold their hashes."""
 
     templates: Environment
     words: Mapping[str, Words]
-    style: bytes
-    style_name: str
+    files: Mapping[str, StaticFile]
 
-    def page(self, template: str, locale: str, *, status: int = 200, refresh_seconds: int | None = None, **values: object) -> Response:
-        """The page in that language. `refresh_seconds`: it is asked for again by itself; it shows what is still on its way."""
+    def page(
+        self,
+        template: str,
+        locale: str,
+        *,
+        status: int = 200,
+        refresh_seconds: int | None = None,
+        policy: str = POLICY,
+        **values: object,
+    ) -> Response:
+        """The page in that language. `refresh_seconds`: it is asked for again by itself; it shows what is still on its way. `policy`: its
+        Content-Security-Policy."""
         text = self.templates.get_template(template).render(
             **values,
             locale=locale,
             words=self.words[locale],
-            style=f"{STATIC_PATH}{self.style_name}",
             refresh_seconds=refresh_seconds,
         )
-        headers = {**_HEADERS, "Content-Language": locale}
+        headers = {**_HEADERS, "Content-Security-Policy": policy, "Content-Language": locale}
         return Response(text, status, headers, "text/html; charset=utf-8")
 
 
 def load_hypertext(folder: Path = FOLDER) -> Hypertext:
-    """Reads templates, words and style once. WordsError when a language lacks something."""
+    """Reads templates, words and static files once. WordsError when a language lacks something."""
     templates = Environment(
         loader=FileSystemLoader(folder / "templates"),
         autoescape=select_autoescape(default=True, default_for_string=True),
@@ -64,8 +82,15 @@ def load_hypertext(folder: Path = FOLDER) -> Hypertext:
         auto_reload=False,
     )
     templates.filters["money"] = money
-    style = (folder / "static" / "pages.css").read_bytes()
-    return Hypertext(templates, _words(folder / "locales"), style, f"pages.{sha256(style).hexdigest()[:16]}.css")
+    files: dict[str, StaticFile] = {}
+    addresses: dict[str, str] = {}
+    for path in sorted((folder / "static").iterdir()):
+        content = path.read_bytes()
+        name = f"{path.stem}.{sha256(content).hexdigest()[:16]}{path.suffix}"
+        files[name] = StaticFile(content, _KINDS[path.suffix])
+        addresses[path.name] = f"{STATIC_PATH}{name}"
+    templates.globals["static"] = addresses.__getitem__
+    return Hypertext(templates, _words(folder / "locales"), files)
 
 
 def money(amount_minor: int, currency: str) -> str:

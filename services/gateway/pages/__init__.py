@@ -1,1 +1,1 @@
-"""The hosted pages: plain HTML that works without JavaScript; what they show and where they lead comes from what is stored."""
+"""The hosted pages: plain HTML that works without JavaScript, but for the card form; what is stored says what they show and where they lead."""

@@ -51,6 +51,7 @@ def _error_page(request: Request, error: Exception) -> Response:
             code, headers = error.code, error.headers
         case RefusedByDecision():
             code = error.refused.code
+            headers = Problem(code, error.refused.detail).headers
         case _:
             code = "invalid_request"
     locale = request.path_params.get("locale")
@@ -61,7 +62,7 @@ def _error_page(request: Request, error: Exception) -> Response:
         "problem.html",
         locale,
         status=status,
-        text=words.get(f"problem_{status}", words["problem"]),
+        text=words.get(f"problem_{code}") or words.get(f"problem_{status}", words["problem"]),
         request_id=request_id_of(request.scope),
     )
     page.headers.update({name: headers[name] for name in _HEADERS_KEPT if name in headers})

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from services.gateway.auth import Caller
 from services.gateway.edge import request_id_of
+from services.gateway.pages.returns import without_what_was_appended
 from services.gateway.pages.visits import PageRoute, log_in_first, require_locale, uuid_of, visitor
 from services.gateway.parts import GatewayParts, Parts
 from services.gateway.problems import Problem
@@ -26,6 +27,8 @@ _FAILED: Final = frozenset({"failed", "canceled", "expired"})
 @router.get("/{locale}/balance/deposit/success")
 async def success(request: Request, parts: GatewayParts, locale: str) -> Response:
     spoken = require_locale(locale)
+    if clean := without_what_was_appended(request, spoken):
+        return clean
     caller = visitor(request, parts)
     if caller is None:
         return log_in_first(request, parts, spoken)

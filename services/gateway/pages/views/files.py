@@ -18,6 +18,7 @@ _FOR_EVER: Final = {"Cache-Control": "public, max-age=31536000, immutable"}
 
 @router.get(f"{STATIC_PATH}{{name}}")
 async def file(parts: GatewayParts, name: str) -> Response:
-    if name != parts.hypertext.style_name:
+    found = parts.hypertext.files.get(name)
+    if found is None:
         raise Problem("not_found", "there is no such file")
-    return Response(parts.hypertext.style, headers=_FOR_EVER, media_type="text/css; charset=utf-8")
+    return Response(found.content, headers=_FOR_EVER, media_type=found.kind)

@@ -13,6 +13,7 @@ from services.gateway.commands import issue
 from services.gateway.edge import request_id_of
 from services.gateway.guests import caller_of_order
 from services.gateway.pages.forms import check_form, form_token, read_form
+from services.gateway.pages.returns import without_what_was_appended
 from services.gateway.pages.visits import PageRoute, path_within, require_locale, see, uuid_of, visitor
 from services.gateway.parts import GatewayParts, Parts
 from services.gateway.problems import Problem, RefusedByDecision
@@ -32,6 +33,8 @@ _OPERATION: Final = "POST /{locale}/orders/{order_id}/payment-failed"
 @router.get("/{locale}/orders/{order_id}/success")
 async def success(request: Request, parts: GatewayParts, locale: str, order_id: str) -> Response:
     spoken = require_locale(locale)
+    if clean := without_what_was_appended(request, spoken):
+        return clean
     view = await _order(request, parts, order_id)
     again = f"/{spoken}/orders/{view.order_id}/payment-failed"
     if view.status in _UNPAID:

@@ -1,0 +1,62 @@
+// Stripe's Payment Element in our payment page. All that it needs is in the form's data attributes; it decides nothing: whether the
+// payment is paid, the page at the return address finds out for itself.
+"use strict";
+
+(() => {
+  const form = document.getElementById("checkout");
+  const button = document.getElementById("pay");
+  const told = document.getElementById("told");
+  const { publishableKey, clientSecret, returnPath, language, failed, blocked, working } = form.dataset;
+  // On the host that the payer has typed, where their cookie is.
+  const returnUrl = new URL(returnPath, window.location.href).href;
+  const label = button.textContent;
+
+  // Text only: what a provider says is shown, never run.
+  const tell = (text) => {
+    told.textContent = text;
+  };
+
+  const busy = (is) => {
+    button.disabled = is;
+    button.textContent = is ? working : label;
+    form.setAttribute("aria-busy", String(is));
+  };
+
+  const goOn = () => window.location.assign(returnUrl);
+
+  const isPaid = (intent) => Boolean(intent) && ["succeeded", "processing", "requires_capture"].includes(intent.status);
+
+  const start = () => {
+    const stripe = window.Stripe(publishableKey);
+    const elements = stripe.elements({ clientSecret, locale: language });
+    const element = elements.create("payment");
+    element.on("ready", () => {
+      button.disabled = false;
+    });
+    element.on("loaderror", () => tell(blocked));
+    element.mount("#payment-element");
+
+    form.addEventListener("submit", async (event) => {
+      event.preventDefault();
+      if (button.disabled) return;
+      busy(true);
+      tell("");
+      try {
+        // Without a redirect where none is needed: Stripe.js would write the client secret behind the return address.
+        const { error } = await stripe.confirmPayment({ elements, confirmParams: { return_url: returnUrl }, redirect: "if_required" });
+        if (!error || isPaid(error.payment_intent)) return goOn();
+        tell(error.message || failed);
+      } catch {
+        tell(failed);
+      }
+      busy(false);
+    });
+  };
+
+  try {
+    start();
+  } catch {
+    // Stripe.js was kept away (by a filter, a network), or does not take what it was given.
+    tell(blocked);
+  }
+})();
