@@ -9,12 +9,12 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from services.gateway.webhook_settings import WebhookSettings
+from shared.methods import METHODS
 from shared.money import currency_code
 from shared.origins import default_origins, origin_of
 from shared.settings import LOOPBACK, Listed, ListedOrUnset
 from shared.token_settings import TokenSettings
 
-KNOWN_PROVIDERS: Final = ("stripe", "allsecure", "prodamus", "mock")
 LOCALES: Final = ("en", "ru", "sr")
 
 PRODUCTION_RATES: Final = {
@@ -70,8 +70,8 @@ class GatewaySettings(WebhookSettings, TokenSettings):
     @classmethod
     def _known(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
         for provider in value or ():
-            if provider not in KNOWN_PROVIDERS:
-                raise ValueError(f"names {provider[:32]!r}, which is none of {', '.join(KNOWN_PROVIDERS)}")
+            if provider not in METHODS:
+                raise ValueError(f"names {provider[:32]!r}, which is none of {', '.join(METHODS)}")
         return value
 
     @model_validator(mode="after")

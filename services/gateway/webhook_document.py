@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any, Final
 
 from services.gateway.answers import WebhookAnswer
-from services.gateway.config import KNOWN_PROVIDERS
 from services.gateway.documentation import operation
 from services.gateway.edge import STRIPE_ALIAS, WEBHOOKS_PATH
 from services.gateway.webhooks import ANSWERS
 from shared.form_bodies import MULTIPART, URLENCODED
+from shared.methods import METHODS
 
 _DESCRIPTION: Final = """\
 The signature is checked over the bytes as they came; forged, stale or garbled is 400, as are a compressed body, another content type, and a
@@ -43,7 +43,7 @@ def webhook_paths() -> dict[str, Any]:
         "name": "provider",
         "in": "path",
         "required": True,
-        "schema": {"type": "string", "enum": list(KNOWN_PROVIDERS)},
+        "schema": {"type": "string", "enum": list(METHODS)},
         "example": "mock",
     }
     headers = [_header(name, example, owner) for owner, signed in by_provider.items() for name, example in signed]

@@ -6,6 +6,7 @@ from typing import Final
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
+from shared.methods import PROVIDERS
 from shared.provider_settings import ProviderAccounts
 from shared.settings import Listed
 
@@ -62,4 +63,4 @@ class WebhookSettings(ProviderAccounts):
             "allsecure": self.allsecure_shared_secret,
             "prodamus": self.prodamus_secret_key,
         }
-        return tuple(name for name, secret in configured.items() if secret)
+        return tuple(name for name in PROVIDERS if configured[name])

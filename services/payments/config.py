@@ -11,8 +11,8 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 from pydantic_settings import NoDecode
 
 from services.payments.domain.fees import FEE_BPS_MAX
-from services.payments.domain.payments import METHODS
 from services.payments.provider_settings import ProviderSettings
+from shared.methods import METHODS
 from shared.money import MAX_AMOUNT_MINOR, currency_code
 from shared.settings import SECRET_BYTES_MIN, DatabaseSettings, Listed, ListedOrUnset, refuse_weak
 

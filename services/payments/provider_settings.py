@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, SecretStr, model_validator
 
+from shared.methods import PROVIDERS
 from shared.provider_settings import ProviderAccounts
 from shared.settings import Listed
 
@@ -37,4 +38,4 @@ class ProviderSettings(ProviderAccounts):
             "allsecure": self.allsecure_api_key,
             "prodamus": self.prodamus_page_url,
         }
-        return tuple(name for name, credential in configured.items() if credential)
+        return tuple(name for name in PROVIDERS if configured[name])

@@ -25,6 +25,7 @@ from services.gateway.problems import Problem, malformed
 from services.gateway.requests import DEPOSIT, MOCK_SESSION
 from services.gateway.settlement import wait_until_settled
 from shared.contracts.payment_commands import CompleteMockSession, CreateDeposit
+from shared.methods import METHODS
 from shared.money import Money, MoneyError, parse_major
 
 router = APIRouter(prefix="/api/v1/balance", tags=["balance"])
@@ -42,7 +43,7 @@ class DepositRequest(RequestBody):
         str | None,
         Field(
             pattern=r"^[a-z0-9_]{1,32}$",
-            description="mock, stripe, allsecure or prodamus; left out: the first one configured.",
+            description=f"{', '.join(METHODS)}; left out: the first one configured.",
             examples=["mock"],
         ),
     ] = None

@@ -28,6 +28,7 @@ from services.gateway.rendering import intents as rendering
 from services.gateway.requests import CANCELED, CONFIRMED, INTENT
 from services.gateway.settlement import wait_until_settled
 from shared.contracts.intents import CancelPayment, ConfirmPayment, CreateIntent
+from shared.methods import METHODS
 
 router = APIRouter(prefix="/api/v1/payments", tags=["payments"])
 
@@ -52,7 +53,7 @@ class IntentRequest(RequestBody):
         str | None,
         Field(
             pattern=r"^[a-z0-9_]{1,32}$",
-            description="mock, stripe, allsecure, prodamus, or balance: paid from the caller's balance at once. Left out: Stripe where it "
+            description=f"{', '.join(METHODS)}, or balance: paid from the caller's balance at once. Left out: Stripe where it "
             "is configured, else the mock where that is on.",
             examples=["mock"],
         ),

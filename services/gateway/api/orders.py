@@ -28,6 +28,7 @@ from services.gateway.rendering import orders as rendering
 from services.gateway.requests import MARKED_PAID, ORDER, ORDER_CREATED
 from shared.contracts.base import new_id
 from shared.contracts.orders import CreateOrder, CreateOrderPayment, GetOrder, MarkOrderPaid, OrderView
+from shared.methods import METHODS
 
 router = APIRouter(tags=["orders"])
 
@@ -37,7 +38,7 @@ _DEFAULT_PRODUCT: Final = "chakras"
 
 OrderId = Annotated[str, Path(description="The order's id.", examples=["4f0a1c9e-6b1d-8c3e-9a51-6f6d2f0c1b7e"])]
 
-Method = Annotated[str | None, Field(pattern=r"^[a-z0-9_]{1,32}$", description="mock, stripe, allsecure or prodamus.", examples=["mock"])]
+Method = Annotated[str | None, Field(pattern=r"^[a-z0-9_]{1,32}$", description=f"One of {', '.join(METHODS)}.", examples=["mock"])]
 ProductField = Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,64}$", description="One of those on sale.", examples=["chakras"])]
 
 

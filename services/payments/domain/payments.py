@@ -11,9 +11,8 @@ from uuid import UUID
 
 from services.payments.domain.facts import Closed, Declined, Paid, SessionFact
 from shared.contracts.payment_commands import Refused
+from shared.methods import METHODS
 from shared.money import Money
-
-METHODS: Final = ("mock", "stripe", "allsecure", "prodamus")
 
 PAID_FROM_BALANCE: Final = "balance"
 """The provider's name of payments from the payer's own balance: wallet moves the money, nobody else is asked."""
