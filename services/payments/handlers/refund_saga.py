@@ -273,6 +273,7 @@ def _order(refund: Refund, payment: Payment) -> RefundOrder:
         money=refund.money,
         reason=refund.reason,
         provider_reference=refund.provider_reference,
+        sent_at=refund.sent_at,
     )
 
 

@@ -115,6 +115,7 @@ class SuspenseSaga:
             money=item.money,
             reason=decided.reason or item.reason,
             provider_reference=item.refund_reference,
+            sent_at=item.refund_sent_at,
         )
         if item.refund_state is not None:
             answer = await provider.find_refund(order)

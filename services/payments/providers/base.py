@@ -131,7 +131,7 @@ class Provider(Protocol):
 @dataclass(frozen=True, slots=True)
 class RefundOrder:
     """`refund_id` is the refund's key at the provider: the same order again is the same refund there. `provider_reference`: the provider's
-    own name of it, once it has told."""
+    own name of it, once it has told. `sent_at`: when it was first sent there."""
 
     refund_id: UUID
     payment_id: UUID
@@ -140,6 +140,7 @@ class RefundOrder:
     money: Money
     reason: str
     provider_reference: str | None = None
+    sent_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

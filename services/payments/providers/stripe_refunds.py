@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -12,6 +13,7 @@ from services.payments.providers.stripe_amounts import NotExact, to_stripe
 from services.payments.providers.stripe_client import NAME, NoAnswer, NotServed, SaidNo, StripeApi
 from services.payments.providers.stripe_lists import refunds_of
 from services.payments.providers.stripe_objects import REFUND, SESSION, Refund
+from shared.contracts.base import utc_now
 
 if TYPE_CHECKING:
     from stripe.params._refund_create_params import RefundCreateParams
@@ -20,6 +22,12 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 _PAGES_MAX: Final = 5
+
+KEPT_FAILURE_WAITS: Final = timedelta(hours=1)
+"""A 500 of Stripe's own is kept as the answer to its key, and what it did may still be rolled forward or back (docs.stripe.com, advanced
+error handling). So long after it was first sent a refund that is in no list is believed not to exist, and sent under another key."""
+
+_KEYS: Final = ("", "-2", "-3")
 
 
 class StripeRefunds:
@@ -40,16 +48,31 @@ class StripeRefunds:
             params["payment_intent"] = order.charge_reference
         else:
             params["charge"] = order.charge_reference
-        request = partial(self._api.v1.refunds.create_async, params, {"idempotency_key": f"refund-{order.refund_id}"})
-        try:
-            return _answer(order, await self._api.call("refund", Refund, request, refund_id=str(order.refund_id)))
-        except SaidNo as no:
-            return RefundDeclined(no.code)
-        except (NotServed, NoAnswer):
-            return Unknown()
+        for suffix in _KEYS:
+            request = partial(self._api.v1.refunds.create_async, params, {"idempotency_key": f"refund-{order.refund_id}{suffix}"})
+            try:
+                return _answer(order, await self._api.call("refund", Refund, request, refund_id=str(order.refund_id)))
+            except SaidNo as no:
+                return RefundDeclined(no.code)
+            except NotServed:
+                return Unknown()
+            except NoAnswer as silence:
+                if not silence.kept or not _is_old(order):
+                    return Unknown()
+            found = await self._look_for(order)
+            if found is not None:
+                return found
+            log.warning(
+                "Stripe keeps its failure of a refund that does not exist: it is sent under another key", refund_id=str(order.refund_id)
+            )
+        return Unknown()
 
     async def find_refund(self, order: RefundOrder) -> RefundAnswer:
-        """By Stripe's own reference; before that is known, among the charge's refunds, of which there are few."""
+        return await self._look_for(order) or Unknown()
+
+    async def _look_for(self, order: RefundOrder) -> RefundAnswer | None:
+        """By Stripe's own reference; before that is known, among the charge's refunds, of which there are few. None: it is not there;
+        Unknown: nobody knows."""
         try:
             if order.provider_reference is not None:
                 request = partial(self._api.v1.refunds.retrieve_async, order.provider_reference)
@@ -60,11 +83,16 @@ class StripeRefunds:
             async for refund in refunds_of(self._api, charge, pages_max=_PAGES_MAX):
                 if refund.refund_id == order.refund_id:
                     return _answer(order, refund)
+            return None
         except SaidNo as no:
             log.error("Stripe does not know a refund of ours: is it another account's key?", refund_id=str(order.refund_id), code=no.code)
         except (NotServed, NoAnswer):
             pass
         return Unknown()
+
+
+def _is_old(order: RefundOrder) -> bool:
+    return order.sent_at is not None and utc_now() - order.sent_at > KEPT_FAILURE_WAITS
 
 
 def _is_intent(order: RefundOrder) -> bool:

@@ -45,7 +45,7 @@ async def test_too_many_requests_are_waited_for_or_told_as_503_and_never_as_a_fa
 @plays("faults")
 async def test_a_provider_that_is_too_slow_has_told_nothing(world: ProviderWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     world.stage.hurry(monkeypatch)
-    world.stage.faults.once("slow", world.stage.create_operation, seconds=5.0)
+    world.stage.faults.once("slow", world.stage.create_operation, seconds=1.5)
     answer = await world.ask()
     assert isinstance(answer, (DepositCreated, Refused))
     if isinstance(answer, DepositCreated):

@@ -158,7 +158,10 @@ class ProviderWorld:
             assert not await Credits(self.ledger.book.pool, lambda _: None).handle(events)
 
     async def resume(self) -> None:
-        """As if the time of everything that is under way had come."""
+        """As if the time of everything that is under way had come, and what is being sent had been sent two hours ago."""
+        await self.payments.rows(
+            "update payments.refunds set sent_at = clock_timestamp() - interval '2 hours' where state = 'sending' returning 1"
+        )
         for table in ("refunds", "suspense_items", "disputes"):
             await self.payments.rows(
                 f"update payments.{table} set next_at = clock_timestamp() where next_at is not null returning 1"  # noqa: S608
