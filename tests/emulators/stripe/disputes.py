@@ -32,6 +32,8 @@ class Disputes:
                 return self.open(charge, amount, inquiry=event == "inquire")
             case "escalate":
                 dispute = self._of(charge, _INQUIRIES)
+                if dispute.amount > charge.refundable_minor:
+                    raise ValueError("what was asked about has been refunded since")
                 self._change(dispute, "needs_response", "charge.dispute.updated")
                 self._withdraw(dispute)
             case "review":

@@ -60,6 +60,10 @@ class IdempotencyKeys:
             raise Refusal(409, message, code="idempotency_key_in_use")
         return kept.answer
 
+    def in_use(self, key: str) -> bool:
+        """A request with it is being executed."""
+        return key in self._kept and self._kept[key].answer is None
+
     def keep(self, key: str, answer: Answer) -> None:
         if key in self._kept:
             self._kept[key].answer = answer
