@@ -80,8 +80,28 @@ async def read_json(request: Request, model: type[Model], limit_bytes: int, *, o
     try:
         validated = model.model_validate(value)
     except ValidationError as error:
-        raise validation_problem([{**problem, "loc": ("body", *problem["loc"])} for problem in error.errors(include_url=False)]) from error
+        raise validation_problem([_placed(problem, value) for problem in error.errors(include_url=False)]) from error
     return Body(validated, exact_json.fingerprint(request.url.path, request.scope["query_string"], value))
+
+
+def _placed(problem: Any, value: Any) -> dict[str, Any]:
+    """The problem where the caller has it: which of several shapes was meant is no part of the path, though Pydantic names it there; and
+    where that cannot be told, the member that tells it is at fault."""
+    if problem["type"] in ("union_tag_invalid", "union_tag_not_found"):
+        context = problem["ctx"]
+        tags = context.get("expected_tags")
+        told = "Field required" if tags is None else f"must be one of {tags.replace(chr(39), '')}"
+        return {"loc": ("body", *problem["loc"], context["discriminator"].strip("'")), "msg": told}
+    loc: list[str | int] = []
+    for part in problem["loc"][:-1]:
+        if isinstance(value, dict):
+            if part not in value:
+                continue
+            value = value[part]
+        elif isinstance(value, list) and isinstance(part, int):
+            value = value[part]
+        loc.append(part)
+    return {"loc": ("body", *loc, *problem["loc"][-1:]), "msg": problem["msg"]}
 
 
 def _parse(body: bytes) -> Any:

@@ -29,6 +29,7 @@ from services.payments.consumers.suspense import suspense_commands, suspense_que
 from services.payments.consumers.transfers import transfer_commands, transfer_questions
 from services.payments.consumers.views import payment_questions
 from services.payments.consumers.withdrawals import withdrawal_commands, withdrawal_questions
+from services.payments.domain.capabilities import ANY_AMOUNT
 from services.payments.domain.facts import DisputeTold, Fact, PayoutTold, RefundTold
 from services.payments.domain.sessions import DEMO
 from services.payments.handlers.audit import AuditLog
@@ -178,7 +179,8 @@ async def payments(settings: PaymentsSettings) -> AsyncIterator[None]:
         transfers = Transfers(pool, ledger)
         sagas: list[Saga] = [withdrawal_saga, refund_saga, fulfilments, suspense_saga, dispute_saga, transfers]
         runner = SagaRunner(sagas)
-        withdrawals = Withdrawals(withdrawal_saga, settings.payouts, runner.wake)
+        sender = providers.get(settings.payouts or "")
+        withdrawals = Withdrawals(withdrawal_saga, settings.payouts, runner.wake, ANY_AMOUNT if sender is None else sender.currencies)
         seal = Seal(settings.data_keys, PROVIDER_EVENT)
         follow: dict[type[Fact], Follow] = {
             PayoutTold: withdrawal_saga.follow,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
@@ -23,9 +23,19 @@ class BankAccount(BaseModel):
     """Where the money is to go; personal data: sealed as soon as it arrives, and in no text of an error."""
 
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+    TYPE: ClassVar = "bank_account"
     type: Literal["bank_account"] = "bank_account"
     account: str = Field(min_length=4, max_length=64, repr=False)
     name: str = Field(min_length=1, max_length=100, repr=False)
+
+
+class Card(BaseModel):
+    """The card that a payment of the user's own was paid with; nobody here knows its number."""
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+    TYPE: ClassVar = "card"
+    type: Literal["card"] = "card"
+    payment_id: AskedId
 
 
 class CreateWithdrawal(Command):
@@ -37,7 +47,7 @@ class CreateWithdrawal(Command):
     user_id: UserId
     amount_minor: AmountMinor
     currency: Currency
-    destination: BankAccount
+    destination: Annotated[BankAccount | Card, Field(discriminator="type")]
     external_id: ExternalId | None = None
     metadata: Metadata = Field(default_factory=dict)
 

@@ -180,8 +180,12 @@ async def test_what_is_no_withdrawal(student: Person) -> None:
     await student.top_up(10, "nok")
     before = await student.balance("nok")
     card = {"amount": 1, "currency": "nok", "destination": {"type": "card", "payment_id": "x"}}
+    nowhere = await student.post("/balance/withdraw", card)
+    assert outcome(nowhere) == (422, "destination_not_available"), "the stand-in pays out to bank accounts"
+    assert nowhere.json()["errors"] == [{"loc": ["body", "destination", "type"], "msg": "must be bank_account here"}]
     wrong: list[tuple[dict[str, Any], str]] = [
-        (card, "type"),
+        ({**card, "destination": {"type": "iban", "iban": "x"}}, "type"),
+        ({**card, "destination": {"type": "card"}}, "payment_id"),
         (wanted(1, "nok", "123"), "account"),
         (wanted(1, "nok", "1234\n5678"), "account"),
         (wanted(1, "nok", "x" * 65), "account"),

@@ -16,8 +16,8 @@ class DestinationAnswer(Answer):
     """Masked: enough for its owner to recognise it. In full to an admin who looks at one withdrawal that is paid by hand."""
 
     type: Annotated[str, Field(examples=["bank_account"])]
-    account: Annotated[str, Field(description="Its last characters.", examples=["****8995"])]
-    name: Annotated[str, Field(description="Initials.", examples=["J*** J***"])]
+    account: Annotated[str, Field(description="Its last characters; of a card, those of its payment's id.", examples=["****8995"])]
+    name: Annotated[str, Field(description="Initials; empty for a card.", examples=["J*** J***"])]
 
 
 class WithdrawalAnswer(Answer):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 from uuid import UUID
@@ -11,10 +11,13 @@ from uuid import UUID
 import orjson
 import structlog
 
-from services.payments.domain import refusals
+from services.payments.domain import capabilities, refusals
 from services.payments.domain import withdrawal_decisions as decisions
+from services.payments.domain.capabilities import ANY_AMOUNT, AmountRange
 from services.payments.domain.withdrawal_decisions import Actor, Against, Known, Moved, NotHeldYet, Verdict
-from services.payments.domain.withdrawals import MANUAL, Status, Step, Withdrawal, masked_account, masked_name, refused
+from services.payments.domain.withdrawals import MANUAL, Status, Step, Withdrawal, refused
+from services.payments.handlers import destinations
+from services.payments.handlers.destinations import Destination
 from services.payments.handlers.once import Once, check_deadline
 from services.payments.handlers.withdrawal_saga import STEP_SECONDS, WithdrawalSaga
 from services.payments.store import audit
@@ -54,11 +57,13 @@ class _NotHeldYet(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Withdrawals:
-    """`payout_method`: how new ones are paid out; none: not at all. `wake`: tells the saga's runner that something is due now."""
+    """`payout_method`: how new ones are paid out; none: not at all. `wake`: tells the saga's runner that something is due now.
+    `currencies`: what that method takes."""
 
     saga: WithdrawalSaga
     payout_method: str | None
     wake: Callable[[], None]
+    currencies: Mapping[str, AmountRange] = field(default_factory=lambda: ANY_AMOUNT)
 
     async def create(self, command: CreateWithdrawal) -> WithdrawalReply:
         """Holds the money once per key; any repeat gets the first answer. In progress while wallet is silent."""
@@ -165,14 +170,17 @@ class Withdrawals:
     async def _write_down(self, tx: Connection, command: CreateWithdrawal, withdrawal_id: UUID) -> Withdrawal:
         """The new withdrawal, or a refused one: a poller learns why."""
         now = utc_now()
+        money = Money(command.amount_minor, command.currency)
+        reached = await self._reach(tx, command, money)
+        destination = destinations.as_asked(command.destination) if isinstance(reached, Refused) else reached
         withdrawal = Withdrawal(
             withdrawal_id=withdrawal_id,
             user_id=command.user_id,
-            money=Money(command.amount_minor, command.currency),
-            destination=self.saga.seal.close(orjson.dumps(command.destination.model_dump())),
-            destination_type=command.destination.type,
-            account_masked=masked_account(command.destination.account),
-            name_masked=masked_name(command.destination.name),
+            money=money,
+            destination=self.saga.seal.close(orjson.dumps(destination.details)),
+            destination_type=destination.type,
+            account_masked=destination.account,
+            name_masked=destination.name,
             payout_method=self.payout_method or "none",
             status=Status.PENDING,
             step=Step.RESERVING,
@@ -183,9 +191,8 @@ class Withdrawals:
             external_id=command.external_id,
             metadata=command.metadata,
         )
-        if self.payout_method is None:
-            refusal = Refused(code="payouts_not_available", detail="There are no payouts here.", request_id=command.correlation_id)
-            withdrawal = refused(withdrawal, refusal, now)
+        if isinstance(reached, Refused):
+            withdrawal = refused(withdrawal, reached, now)
         try:
             await store.insert(tx, withdrawal, next_in_seconds=STEP_SECONDS)
         except store.ExternalIdReused:
@@ -200,6 +207,12 @@ class Withdrawals:
             correlation_id=command.correlation_id,
         )
         return withdrawal
+
+    async def _reach(self, tx: Connection, command: CreateWithdrawal, money: Money) -> Destination | Refused:
+        if self.payout_method is None:
+            return Refused(code="payouts_not_available", detail="There are no payouts here.", request_id=command.correlation_id)
+        refusal = capabilities.not_taken(self.payout_method, self.currencies, money, command.correlation_id)
+        return await destinations.reach(tx, command, self.payout_method) if refusal is None else refusal
 
 
 async def _lock_visible(tx: Connection, command: DecideWithdrawal) -> Withdrawal | None:
