@@ -201,6 +201,23 @@ async def test_flush_ends_long_waits(counter: Counter) -> None:
     assert [one.status for one in counter.deliveries.attempts] == [500, 200]
 
 
+async def test_all_three_run_as_one_process_until_they_are_told_to_stop() -> None:
+    ports = ("--stripe", "0", "--allsecure", "0", "--prodamus", "0")
+    command = ("-m", "tests.emulators", *ports, "--webhooks-to", "http://127.0.0.1:9")
+    process = await asyncio.create_subprocess_exec(sys.executable, *command, cwd=PROJECT, stdout=asyncio.subprocess.PIPE)
+    try:
+        assert process.stdout is not None
+        async with asyncio.timeout(20), httpx.AsyncClient(trust_env=False) as client:
+            for name in ("stripe", "allsecure", "prodamus"):
+                said, _, url = (await process.stdout.readline()).decode().strip().partition(": ")
+                assert said == name
+                assert (await client.get(url + "/_emulator/book")).json()["charges"] == []
+    finally:
+        process.terminate()
+        status = await asyncio.wait_for(process.wait(), 20)
+    assert status == 0
+
+
 def test_refused_in_production() -> None:
     command = [sys.executable, "-m", "tests.emulators", "--stripe", "0"]
     ran = subprocess.run(

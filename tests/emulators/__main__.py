@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import secrets
 import signal
 import sys
 from contextlib import AsyncExitStack
@@ -29,7 +28,7 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=int, metavar="PORT", help="0: a free one")
     parser.add_argument("--webhooks-to", metavar="URL", help="the gateway's address; without it, no webhooks")
     # Not the same every time: who tries the providers keeps their identifiers in a database that outlives this process.
-    parser.add_argument("--seed", type=int, default=secrets.randbits(32), help="of what is drawn at random; another each time unless given")
+    parser.add_argument("--seed", type=int, help="of what is drawn at random; another each time unless given")
     parser.add_argument(
         "--time-scale", type=float, default=1.0, help="1.0: the providers' own retry waits; 0.001: seconds become milliseconds"
     )
