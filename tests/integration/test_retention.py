@@ -117,7 +117,10 @@ OPEN = {
     "pending": "select 1",
     "watched": "update payments.payments set status = 'expired', watch_until = now() + interval '1 hour'",
     "moved lately": "update payments.payments set status = 'expired', updated_at = now()",
-    "changed lately": "update payments.orders set updated_at = now()",
+    "changed lately": """
+        with expired as (update payments.payments set status = 'expired')
+        update payments.orders set updated_at = now()
+    """,
 }
 PAID_AND_OVER = {
     "fulfilled": "select 1",
