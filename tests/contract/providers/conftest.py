@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import pytest
 
+from deploy.local.postgres import PostgresServer
 from services.payments.domain.capabilities import Capabilities
 from services.payments.providers.allsecure import AllSecureProvider
 from services.payments.providers.mock import MockProvider
@@ -23,6 +24,7 @@ from tests.contract.providers.receiver import Receiver
 from tests.contract.providers.stripe_stage import StripeStage, stripe_stage
 from tests.contract.providers.world import ProviderWorld, provider_world
 from tests.emulators.server import EmulatorServer
+from tests.servers import fresh_database
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +60,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture(scope="module")
-async def _world(stage_name: str, module_database_url: str) -> AsyncIterator[ProviderWorld]:
+async def _world(stage_name: str, postgres_server: PostgresServer) -> AsyncIterator[ProviderWorld]:
     receiver = Receiver()
-    async with EmulatorServer(receiver), STAGES[stage_name].open(receiver) as stage:
+    async with fresh_database(postgres_server) as url, EmulatorServer(receiver), STAGES[stage_name].open(receiver) as stage:
         receiver.checks[stage_name] = stage.check
-        async with provider_world(module_database_url, stage, receiver) as world:
+        async with provider_world(url, stage, receiver) as world:
             yield world
 
 
