@@ -193,7 +193,9 @@ async def withdrawals_world(
         book, payouts = BookInMemory(available=available), PayoutsInMemory()
         ledger: Any = book
         relay: Any = QuietRelay()
-        saga = WithdrawalSaga(payments.pool, ledger, {"mock": payouts}, Seal((DATA_KEY,), PURPOSE), relay, auto_approve or {})
+        saga = WithdrawalSaga(
+            payments.pool, ledger, {"mock": payouts, "allsecure": payouts}, Seal((DATA_KEY,), PURPOSE), relay, auto_approve or {}
+        )
         woken: list[str] = []
         yield WithdrawalsWorld(
             pool=payments.pool,
