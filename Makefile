@@ -1,7 +1,7 @@
 # Everything a developer or CI asks for. Needs Python 3.11 or newer, make, and a network that reaches the package registries.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test test-all fuzz check format verify bench lock clean
+.PHONY: help demo run test test-all fuzz check format verify bench live-stripe lock clean
 # The stages of one target share servers and files: side by side they would only wait for each other.
 .NOTPARALLEL:
 
@@ -17,12 +17,12 @@ WORKERS ?= 2
 PYTEST := $(PYTHON_RUN) pytest -q -n $(WORKERS) --dist loadfile
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-11s %s\n", $$1, $$2 }'
 
 demo: $(STAMP) ## from nothing to money in, back and out on an open socket, told line by line
 	@$(PYTHON_RUN) deploy.local.demo
 
-run: $(STAMP) ## the whole stack, left running; Ctrl-C stops it
+run: $(STAMP) ## the whole stack, left running; Ctrl-C stops it (PROVIDERS=stripe,allsecure,prodamus: played where they have no keys)
 	@$(PYTHON_RUN) deploy.local.run
 
 test: $(STAMP) ## all tests but the slow ones, on private servers
@@ -49,6 +49,9 @@ verify: $(STAMP) ## does the book of this checkout add up?
 
 bench: $(STAMP) ## measure on this machine
 	@$(PYTHON_RUN) tests.bench $(ARGS)
+
+live-stripe: $(STAMP) ## pay, refund and cancel at Stripe's own test mode: STRIPE_SECRET_KEY=sk_test_… make live-stripe
+	@$(PYTHON_RUN) tests.live.stripe_smoke
 
 lock: $(STAMP) ## bring the lock files in line with pyproject.toml (ARGS=--upgrade: newest versions)
 	@$(PYTHON_RUN) deploy.local.locks $(ARGS)
