@@ -126,6 +126,7 @@ async def shared_stack(
     *,
     notifiers: int = 1,
     services: tuple[str, ...] = SERVICES,
+    stand_ins: tuple[str, ...] = (),
     supervised: bool = False,
 ) -> AsyncIterator[Stack]:
     """A running stack on servers that it shares with others, with a database and a vhost of its own."""
@@ -137,7 +138,8 @@ async def shared_stack(
             "DATABASE_URL": await exits.enter_async_context(fresh_database(postgres)),
             "AMQP_URL": await exits.enter_async_context(fresh_vhost(rabbitmq)),
         }
-        yield await exits.enter_async_context(Stack(folder, own, notifiers=notifiers, services=services, supervised=supervised))
+        stack = Stack(folder, own, notifiers=notifiers, services=services, stand_ins=stand_ins, supervised=supervised)
+        yield await exits.enter_async_context(stack)
 
 
 @asynccontextmanager

@@ -10,18 +10,21 @@ from deploy.local.checkout import CACHE, LOCAL, only_one, read_settings
 from deploy.local.errors import LocalError
 from deploy.local.processes import Echo
 from deploy.local.rabbitmq import USER
+from deploy.local.services import SERVICES
 from deploy.local.stack import Stack
+from deploy.local.stand_ins import TIME_SCALE, needed
 from deploy.local.terminal import Terminal
 
 _DEFAULT_PORTS = {"GATEWAY_PORT": "8000", "NOTIFIER_PORT": "8001"}
-# PostgreSQL's and RabbitMQ's words; PostgreSQL's ERROR is a statement of a service, which reports it itself.
-_SERVER_ERRORS = (" PANIC: ", "[error]", "[critical]", "BOOT FAILED")
+# PostgreSQL's, RabbitMQ's and the stand-ins' words; PostgreSQL's ERROR is a statement of a service, which reports it itself.
+_ERRORS = (" PANIC: ", "[error]", "[critical]", "BOOT FAILED", "emulators: ", "Traceback")
 _EPILOG = """\
 Settings come from the environment or .env; the ones that matter here:
   GATEWAY_PORT, NOTIFIER_PORT   8000, 8001
   PAYMENTS_PORT, WALLET_PORT    health and metrics; free ports unless set
   DATABASE_URL, AMQP_URL        use these servers (DATABASE_URL: an administrator's login) and start none
   BIND_HOST                     127.0.0.1
+  PROVIDERS                     stripe, allsecure, prodamus, mock; of those without credentials a stand-in is started, not in production
 State, passwords and logs are kept under .local/; `make clean` deletes them.
 """
 
@@ -45,7 +48,16 @@ def main() -> None:
 
 async def _run(terminal: Terminal) -> None:
     settings = _DEFAULT_PORTS | read_settings()
-    stack = Stack(LOCAL, settings, cache=CACHE, inherit=True, supervised=True, say=terminal.say, echo=_without_chatter(terminal.echo))
+    stack = Stack(
+        LOCAL,
+        settings,
+        cache=CACHE,
+        inherit=True,
+        supervised=True,
+        stand_ins=needed(settings),
+        say=terminal.say,
+        echo=_without_chatter(terminal.echo),
+    )
     told = asyncio.Event()
 
     def stop() -> None:
@@ -80,10 +92,10 @@ async def _start_and_watch(stack: Stack, terminal: Terminal) -> None:
 
 
 def _without_chatter(echo: Echo) -> Echo:
-    """Of the servers, errors alone reach the terminal (all is in their logs); of the services, everything."""
+    """Of the servers and stand-ins, errors alone reach the terminal (all is in their logs); of the services, everything."""
 
     def pass_on(name: str, line: str) -> None:
-        if name not in ("postgres", "rabbitmq") or any(mark in line for mark in _SERVER_ERRORS):
+        if name in SERVICES or any(mark in line for mark in _ERRORS):
             echo(name, line)
 
     return pass_on
@@ -107,9 +119,12 @@ def _addresses(stack: Stack) -> str:
             else _without_login(stack.amqp_url),
         ),
         ("PostgreSQL", stack.admin_database_url if own_postgres else _without_login(stack.admin_database_url)),
+        *((name, f"MOCK MODE: played by the stand-in at {stack.stand_ins.url(name)}/_emulator/book") for name in stack.stand_ins.names),
         ("logs", str(stack.logs)),
     ]
     lines = [f"  {name:<11} {address}" for name, address in rows]
+    if stack.stand_ins.names:
+        lines += ["", f"Stand-ins move no money, forget all when they stop, and repeat webhooks {1 / TIME_SCALE:.0f} times as fast."]
     return "\n".join(["", "Purser is running; Ctrl-C stops it.", *lines, ""])
 
 

@@ -31,6 +31,15 @@ def port_setting(service: str) -> str:
     return f"{service.upper()}_PORT"
 
 
+def port_number(settings: Mapping[str, str], service: str) -> int:
+    """The port that the settings name; LocalError when it is none."""
+    name = port_setting(service)
+    text = settings[name]
+    if not text.isdecimal() or not 0 < int(text) < 65536:
+        raise LocalError(f"{name}: {text!r} is not a port number (1 to 65535)")
+    return int(text)
+
+
 @dataclass(frozen=True, slots=True)
 class Replica:
     """One process of a service; the first one has the number 1."""
@@ -86,24 +95,29 @@ class ServiceProcess:
 
     async def wait_ready(self, timeout_seconds: float = _READY_SECONDS) -> None:
         """Returns when /health/ready answers 200; raises LocalError when the process ends or the time is over."""
-        deadline = time.monotonic() + timeout_seconds
-        state = "no answer"
-        # Loopback only: no proxy of the caller's environment, and no certificates to load.
-        async with httpx.AsyncClient(trust_env=False, verify=False, timeout=_REQUEST_SECONDS) as client:  # noqa: S501 - plain HTTP
-            while time.monotonic() < deadline:
-                if not self.child.running:
-                    code = await self.child.wait()
-                    last = self.child.last_lines(1)
-                    raise LocalError(f"{self.replica.name} {describe_exit(code)}: {last} (log: {self._command.log_file})")
-                try:
-                    answer = await client.get(f"{self.url}/health/ready")
-                    if answer.status_code == 200:
-                        return
-                    state = f"{answer.status_code} {answer.text[:300]}"
-                except httpx.HTTPError:
-                    pass
-                await asyncio.sleep(_PROBE_SECONDS)
-        raise LocalError(f"{self.replica.name} is not ready after {timeout_seconds:.0f} s: {state} (log: {self._command.log_file})")
+        await wait_until_answers(self.child, f"{self.url}/health/ready", timeout_seconds)
+
+
+async def wait_until_answers(child: Child, url: str, timeout_seconds: float) -> None:
+    """Returns when a GET is answered 200; raises LocalError, with its last words, when the process ends or the time is over."""
+    name, log_file = child.command.name, child.command.log_file
+    deadline = time.monotonic() + timeout_seconds
+    state = "no answer"
+    # Loopback only: no proxy of the caller's environment, and no certificates to load.
+    async with httpx.AsyncClient(trust_env=False, verify=False, timeout=_REQUEST_SECONDS) as client:  # noqa: S501 - plain HTTP
+        while time.monotonic() < deadline:
+            if not child.running:
+                code = await child.wait()
+                raise LocalError(f"{name} {describe_exit(code)}: {child.last_lines(1)} (log: {log_file})")
+            try:
+                answer = await client.get(url)
+                if answer.status_code == 200:
+                    return
+                state = f"{answer.status_code} {answer.text[:300]}"
+            except httpx.HTTPError:
+                pass
+            await asyncio.sleep(_PROBE_SECONDS)
+    raise LocalError(f"{name} is not ready after {timeout_seconds:.0f} s: {state} (log: {log_file})")
 
 
 def base_environment(settings: Mapping[str, str], *, inherit: bool) -> dict[str, str]:

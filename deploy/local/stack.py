@@ -2,10 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import asyncpg
 
@@ -15,7 +15,21 @@ from deploy.local.ports import free_port, is_free, remembered_ports
 from deploy.local.postgres import PostgresServer
 from deploy.local.processes import Echo
 from deploy.local.rabbitmq import RabbitmqServer
-from deploy.local.services import CORE, EDGE, PROJECT, SERVICES, Replica, ServiceProcess, base_environment, port_setting, require_free
+from deploy.local.services import (
+    CORE,
+    EDGE,
+    PROJECT,
+    SERVICES,
+    Replica,
+    ServiceProcess,
+    base_environment,
+    port_number,
+    port_setting,
+    reachable_host,
+    require_free,
+)
+from deploy.local.side_by_side import side_by_side
+from deploy.local.stand_ins import StandIns
 from deploy.local.supervisor import Patience, Say, Supervisor
 from deploy.prepare import DatabaseUrls, prepare
 from shared.delivery.errors import BrokerUnavailable
@@ -34,6 +48,7 @@ class Stack:
     supervised    what dies is started again; off, a test decides
     notifiers     replicas of the notifier
     services      which are started; the others can be, later
+    stand_ins     payment providers that are played here; they are as if configured, and not in production
     arguments     Python's, for a service
     """
 
@@ -49,6 +64,7 @@ class Stack:
         patience: Patience | None = None,
         notifiers: int = 1,
         services: tuple[str, ...] = SERVICES,
+        stand_ins: tuple[str, ...] = (),
         arguments: tuple[str, ...] = ("-m", "services.{service}.main"),
         say: Say = lambda line: None,
         echo: Echo | None = None,
@@ -58,6 +74,8 @@ class Stack:
         self.settings = dict(settings or {})
         self.say = say
         self.supervisor = Supervisor(say, patience)
+        watching = self.supervisor if supervised else None
+        self.stand_ins = StandIns(stand_ins, self.directory, self.logs, self.settings, watching, echo)
         self.database_urls: DatabaseUrls | None = None
         self._echo = echo
         self._inherit = inherit
@@ -138,17 +156,18 @@ class Stack:
         self.logs.mkdir(parents=True, exist_ok=True)
         self._choose_ports()
         for name, _ in self._wanted:  # known now, said now: not after the servers' start
-            require_free(name, self._ports[name], self.settings.get("BIND_HOST") or "127.0.0.1")
+            require_free(name, self._ports[name], self._bind_host)
         await self.start_servers()
         await self.prepare()
         self._choose_ports_again()
-        await _all(*(self.start_service(name, number) for name, number in self._wanted))
+        gateway = f"http://{reachable_host(self._bind_host)}:{self._ports['gateway']}"
+        await side_by_side(self.stand_ins.start(gateway), *(self.start_service(name, number) for name, number in self._wanted))
 
     async def start_servers(self) -> None:
         """PostgreSQL and RabbitMQ, side by side, those that are ours."""
         started = time.monotonic()
         servers = [server for server in (self._postgres, self._rabbitmq) if server]
-        await _all(*(server.start() for server in servers))
+        await side_by_side(*(server.start() for server in servers))
         for server in servers:
             self._watch_server(server)
         if servers:
@@ -166,9 +185,9 @@ class Stack:
             raise LocalError(f"DATABASE_URL: the database cannot be prepared: {str(error) or type(error).__name__}") from error
 
     async def stop(self) -> None:
-        """Edge, core, servers; within 20 s whatever they do, and nothing is left."""
+        """Edge, core, then servers and stand-ins; within 20 s whatever they do, and nothing is left."""
         await self._stop_services()
-        await asyncio.gather(*(server.stop() for server in (self._rabbitmq, self._postgres) if server))
+        await asyncio.gather(self.stand_ins.stop(), *(server.stop() for server in (self._rabbitmq, self._postgres) if server))
 
     async def _stop_services(self) -> None:
         await self.supervisor.close()
@@ -182,12 +201,13 @@ class Stack:
     def kill_at_once(self) -> None:
         """SIGKILL to every process, for an impatient user; a `stop` that is under way then ends."""
         servers = [server.child for server in (self._rabbitmq, self._postgres) if server and server.child]
-        for child in [process.child for process in self._processes.values()] + servers:
+        for child in [process.child for process in self._processes.values()] + self.stand_ins.children + servers:
             child.kill_at_once()
 
     async def remove(self) -> None:
         """Stops the services, ends our servers without ceremony and deletes their data."""
         await self._stop_services()
+        await self.stand_ins.stop()
         for server in (self._rabbitmq, self._postgres):
             if server:
                 await server.remove()
@@ -220,7 +240,7 @@ class Stack:
     async def wait_ready(self, name: str | None = None, replica: int = 1, timeout_seconds: float = 60.0) -> None:
         """Returns when the service (or all that run) says it is ready, for instance after a server's restart."""
         processes = [self.service(name, replica)] if name else [process for process in self._processes.values() if process.child.running]
-        await _all(*(process.wait_ready(timeout_seconds) for process in processes))
+        await side_by_side(*(process.wait_ready(timeout_seconds) for process in processes))
 
     # Within
 
@@ -239,23 +259,27 @@ class Stack:
         """JWT_SECRET as given, else made once and kept beside the data."""
         return self.settings.get("JWT_SECRET") or kept_secret(self.directory / "jwt-secret")
 
+    @property
+    def _bind_host(self) -> str:
+        return self.settings.get("BIND_HOST") or "127.0.0.1"
+
     def _choose_ports(self) -> None:
         if not self._ports:
             kept = tuple(name for name, number in self._wanted if number == 1 and not self.settings.get(port_setting(name)))
             self._ports = remembered_ports(self.directory / "ports.json", kept)
-            self._ports |= {name: _port_number(self.settings, name) for name in SERVICES if self.settings.get(port_setting(name))}
+            self._ports |= {name: port_number(self.settings, name) for name in SERVICES if self.settings.get(port_setting(name))}
             for name in SERVICES:  # those that this stack does not start must have an address too
                 self._ports.setdefault(name, free_port())
 
     def _choose_ports_again(self) -> None:
         """The servers' start took seconds: of the ports that were ours to choose, another program may have one by now."""
-        host = self.settings.get("BIND_HOST") or "127.0.0.1"
+        self.stand_ins.choose_ports_again()
         for name, port in self._ports.items():
-            if not self.settings.get(port_setting(name)) and not is_free(port, host):
+            if not self.settings.get(port_setting(name)) and not is_free(port, self._bind_host):
                 self._ports[name] = free_port()
 
     def _make(self, name: str, number: int, settings: Mapping[str, str]) -> ServiceProcess:
-        environment = base_environment(self.settings, inherit=self._inherit)
+        environment = base_environment(self.settings, inherit=self._inherit) | self.stand_ins.settings
         environment |= {port_setting(service): str(port) for service, port in self._ports.items()}
         environment |= {"AMQP_URL": self.amqp_url, "SECRET_KEY": self.secret_key}
         environment.setdefault("ENVIRONMENT", "development")
@@ -277,21 +301,3 @@ class Stack:
     def _watch_server(self, server: PostgresServer | RabbitmqServer) -> None:
         if self._supervised and server.child:
             self.supervisor.watch(server.child.command.name, server.running_child, server.start)
-
-
-def _port_number(settings: Mapping[str, str], service: str) -> int:
-    name = port_setting(service)
-    text = settings[name]
-    if not text.isdecimal() or not 0 < int(text) < 65536:
-        raise LocalError(f"{name}: {text!r} is not a port number (1 to 65535)")
-    return int(text)
-
-
-async def _all(*waits: Coroutine[Any, Any, None]) -> None:
-    """Runs them side by side; the first failure cancels the others and is raised itself, not as a group."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            for wait in waits:
-                group.create_task(wait)
-    except BaseExceptionGroup as failures:
-        raise failures.exceptions[0] from None

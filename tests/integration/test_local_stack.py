@@ -132,6 +132,7 @@ class Run:
         self.folder = folder
         for package in ("deploy", "shared", "services"):
             shutil.copytree(PROJECT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(PROJECT / "tests" / "emulators", folder / "tests" / "emulators", ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(PROJECT / "tests" / "integration" / "stub_service.py", folder)
         for service in SERVICES:
             stub = f"import asyncio\nimport stub_service\nasyncio.run(stub_service.main({service!r}))\n"
@@ -145,7 +146,7 @@ class Run:
         return subprocess.Popen(
             [sys.executable, "-m", "deploy.local.run"],
             cwd=self.folder,
-            env={**environment, **self.ports},
+            env={**environment, **self.ports, "PROVIDERS": "prodamus"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -185,6 +186,7 @@ def _start_mend_stop(folder: Path) -> None:
             f"ws://localhost:{run.ports['NOTIFIER_PORT']}/ws",
             "RabbitMQ",
             "postgresql://",
+            "prodamus    MOCK MODE: played by the stand-in at http://127.0.0.1:",
         ):
             assert words in said
 

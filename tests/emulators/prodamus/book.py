@@ -115,7 +115,8 @@ class Refund:
 
 
 class Book:
-    def __init__(self, pages: tuple[Page, ...]) -> None:
+    def __init__(self, pages: tuple[Page, ...], first_order: int = FIRST_ORDER) -> None:
+        self._first_order = first_order
         self._pages = {page.name: page for page in pages}
         self._links: dict[str, Link] = {}
         # The same do=pay address is the same link however often it is opened; each do=link answer is one of its own.
@@ -202,7 +203,7 @@ class Book:
             return last
         if len(self._orders) >= MAX_ORDERS:
             raise BookFull("orders")
-        order = Order(str(FIRST_ORDER + len(self._orders)), page, link.request, link.phone, link.email, status, now)
+        order = Order(str(self._first_order + len(self._orders)), page, link.request, link.phone, link.email, status, now)
         link.orders.append(order)
         self._orders[order.order_id] = order
         return order

@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 from tests.emulators.deliveries import Attempt, Deliveries, Delivery
 from tests.emulators.faults import Faults
 from tests.emulators.prodamus.app import create_app
-from tests.emulators.prodamus.book import Book, Link, Order, Page, Status, UnknownReference
+from tests.emulators.prodamus.book import FIRST_ORDER, Book, Link, Order, Page, Status, UnknownReference
 from tests.emulators.prodamus.control import Control
 from tests.emulators.prodamus.notices import Notice, Told, Variant, changed, fields_of, request_of
 from tests.emulators.prodamus.php import Tree, read_query
@@ -37,6 +37,7 @@ class ProdamusEmulator:
 
     `pages`: those of the merchants; left out, `shop` and `academy` with test keys.
     `webhooks_to`: the notification URL of every page that has none.
+    `first_order`: the vendor's first order has this number.
     `time_scale`: of the vendor's retry waits. `timeout_seconds`: how long a receiver may take (the vendor's own limit is not known).
     `now`: the clock that links expire by.
     """
@@ -47,6 +48,7 @@ class ProdamusEmulator:
         pages: Sequence[Page] = (DEFAULT_PAGE, OTHER_PAGE),
         webhooks_to: str | None = None,
         seed: int = 0,
+        first_order: int = FIRST_ORDER,
         time_scale: float = 1.0,
         timeout_seconds: float = 10.0,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -54,7 +56,8 @@ class ProdamusEmulator:
         self.base_url = ""
         self.now = now
         urls = (webhooks_to,) if webhooks_to else ()
-        self.book = Book(tuple(replace(page, notification_urls=page.notification_urls or urls) for page in pages))
+        pages_of_book = tuple(replace(page, notification_urls=page.notification_urls or urls) for page in pages)
+        self.book = Book(pages_of_book, first_order)
         self.deliveries = Deliveries(
             retry_seconds=RETRY_SECONDS,
             # The status alone: whether the vendor looks at the body is not known.
