@@ -35,6 +35,9 @@ DEPOSIT = DepositCreated(
     method="mock",
     expires_at=datetime(2026, 1, 31, 13, 0, 0, 123456, tzinfo=UTC),
 )
+WITH_SECRET = DEPOSIT.model_copy(
+    update={"method": "stripe", "payment_url": "http://localhost:8000/en/pay/0199d3a2", "client_secret": "pi_1_secret_2"}
+)
 VIEW = PaymentView(
     payment_id=PAYMENT,
     session_id=SESSION,
@@ -73,9 +76,18 @@ def test_deposit_created_v1() -> None:
     )
 
 
-def test_a_deposit_that_went_through_the_keeper_prints_the_same() -> None:
-    kept = DepositCreated.model_validate_json(DEPOSIT.model_dump_json())
-    assert rendering.deposit_created(kept) == rendering.deposit_created(DEPOSIT)
+def test_deposit_created_v1_with_a_secret_for_the_payers_page() -> None:
+    assert rendering.deposit_created(WITH_SECRET) == (
+        b'{"payment_id":"0199d3a2-8f10-7c3e-9a51-6f6d2f0c1b7e","session_id":"0199d3a2-8f14-7b0a-8c2d-11aa52e0f9c4",'
+        b'"payment_url":"http://localhost:8000/en/pay/0199d3a2","client_secret":"pi_1_secret_2","status":"pending",'
+        b'"amount":2000.00,"amount_minor":200000,"currency":"rsd","method":"stripe","expires_at":"2026-01-31T13:00:00.123456Z"}'
+    )
+
+
+@pytest.mark.parametrize("deposit", [DEPOSIT, WITH_SECRET])
+def test_a_deposit_that_went_through_the_keeper_prints_the_same(deposit: DepositCreated) -> None:
+    kept = DepositCreated.model_validate_json(deposit.model_dump_json())
+    assert rendering.deposit_created(kept) == rendering.deposit_created(deposit)
 
 
 def test_mock_completed() -> None:
@@ -113,6 +125,7 @@ def test_titles_and_statuses_of_refusals_that_are_kept(code: str, status: int, t
     ("body", "model"),
     [
         (rendering.deposit_created(DEPOSIT), answers.DepositAnswer),
+        (rendering.deposit_created(WITH_SECRET), answers.DepositAnswer),
         (rendering.mock_completed(PAYMENT, SESSION, "failed"), answers.CompletionAnswer),
         (rendering.accepted(payment_id=str(PAYMENT)), answers.AcceptedDeposit),
         (rendering.accepted(session_id=str(SESSION)), answers.AcceptedCompletion),

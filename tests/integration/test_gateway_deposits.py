@@ -8,12 +8,14 @@ import time
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from services.gateway import receipts
 from shared.contracts.base import new_id, utc_now
 from shared.contracts.payment_commands import CommandReply, CreateDeposit, FieldProblem, Refused
+from shared.contracts.queries import GetPayment, PaymentView
 from tests.integration.gateway_world import World, bearer, gateway_world, one_story, refused, silent
 
 DEPOSIT = "/api/v1/balance/deposit"
@@ -181,7 +183,16 @@ async def test_a_refusal_is_printed_with_the_first_requests_id(world: World) -> 
 
 @pytest.mark.parametrize(
     ("code", "status"),
-    [("idempotency_key_in_use", 409), ("deadline_passed", 503), ("method_not_available", 422), ("a_code_of_tomorrow", 400)],
+    [
+        ("idempotency_key_in_use", 409),
+        ("deadline_passed", 503),
+        ("provider_unavailable", 503),
+        ("method_not_available", 422),
+        ("currency_not_available", 422),
+        ("amount_not_available", 422),
+        ("payment_rejected", 422),
+        ("a_code_of_tomorrow", 400),
+    ],
 )
 async def test_each_refusal_has_its_status(world: World, code: str, status: int) -> None:
     async def refuse(command: CreateDeposit) -> CommandReply[Any]:
@@ -238,6 +249,25 @@ async def test_slow_is_202_whose_location_never_says_404(world: World) -> None:
     assert (strangers.status_code, without_receipt.status_code) == (404, 404)
     assert arrived.json()["payment_id"] == slow.json()["payment_id"]
     assert (found.status_code, found.json()["status"]) == (200, "pending")
+
+
+async def test_what_the_provider_rejects_after_a_202_has_failed_and_tells_why(world: World) -> None:
+    world.stand_ins.answers[CreateDeposit] = silent
+    slow = await world.deposit(5)
+
+    async def rejected(query: GetPayment) -> PaymentView:
+        return PaymentView(
+            payment_id=UUID(query.payment_id), session_id=None, user_id="1", kind="deposit", method="stripe", status="failed",
+            amount_minor=500, currency="rsd", credit_reference=None, payment_url=None, expires_at=None, created_at=utc_now(),
+            updated_at=utc_now(), problem=refused("payment_rejected", query),
+        )  # fmt: skip
+
+    world.stand_ins.answers[GetPayment] = rejected
+    found = await world.http.get(slow.headers["Location"].removeprefix(world.settings.public_url), headers=bearer())
+
+    assert (slow.status_code, found.status_code, found.json()["status"]) == (202, 200, "failed")
+    problem = found.json()["problem"]
+    assert (problem["code"], problem["status"], problem["detail"]) == ("payment_rejected", 422, "payment_rejected, in words")
 
 
 async def test_after_the_deadline_a_receipt_without_a_record_says_failed(world: World) -> None:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from services.payments.domain.capabilities import AmountRange
 from services.payments.domain.facts import Closed, Look, Paid
 from services.payments.handlers.opening import PURPOSE as CLIENT_SECRET
-from services.payments.providers.base import Canceled, Rejected, Unavailable, Unknown
+from services.payments.providers.base import Accepted, Canceled, Rejected, Unavailable, Unknown
 from shared.contracts.base import utc_now
 from shared.contracts.payment_commands import DepositCreated, Refused
 from shared.contracts.queries import GetPayment, PaymentView
 from shared.delivery.errors import NotYet
 from shared.money import Money
 from shared.sealing import Seal
+from tests.integration.intents_world import an_intent, with_demo_sessions
 from tests.integration.payments_world import DATA_KEY, PaymentsWorld, deposit_command, payments_world, sameness
 from tests.integration.scripted_provider import ScriptedProvider
 
@@ -91,6 +94,34 @@ async def test_silence_is_asked_again_with_the_same_session(fresh_database_url: 
         stripe.created = None
         assert isinstance((await world.deposits.create(command)).answer, DepositCreated)
         assert [again for _, _, again in stripe.creations] == [False, True]
+
+
+async def test_what_is_rejected_after_silence_has_failed_with_its_reason_for_whoever_polls(fresh_database_url: str) -> None:
+    stripe = ScriptedProvider(created=Unknown())
+    async with payments_world(fresh_database_url, enabled=("stripe",), more=[stripe]) as world:
+        command = deposit_command(method="stripe")
+        with pytest.raises(NotYet):
+            await world.deposits.create(command)
+        stripe.created = Rejected("currency is not enabled for this account")
+        await world.deposits.create(command)
+
+        view = await world.views.payment(GetPayment(correlation_id="q", payment_id=str(command.payment_id), viewer_user_id="1"))
+        assert isinstance(view, PaymentView)
+        assert view.problem is not None
+        assert (view.status, view.problem.code) == ("failed", "payment_rejected")
+        assert "currency is not enabled" in view.problem.detail
+
+
+async def test_an_intent_has_the_providers_own_secret_or_none_where_the_payer_goes_on_at_its_page(fresh_database_url: str) -> None:
+    stripe, allsecure = ScriptedProvider(), ScriptedProvider(name="allsecure")
+    allsecure.created = Accepted("https://pay.example.org/redirect", utc_now() + timedelta(hours=1), provider_reference="uuid-1")
+    async with payments_world(fresh_database_url, enabled=("allsecure", "stripe"), more=[stripe, allsecure]) as world:
+        await with_demo_sessions(world)
+        by_card, elsewhere, chosen = [await an_intent(world, method=method) for method in ("stripe", "allsecure", None)]
+
+        assert by_card.client_secret == f"pi_{stripe.creations[0][0].session_id}_secret_1"
+        assert (elsewhere.client_secret, elsewhere.payment_url) == (None, "https://pay.example.org/redirect")
+        assert chosen.method == "stripe", "without a wish it is Stripe where that is on"
 
 
 @pytest.mark.parametrize(

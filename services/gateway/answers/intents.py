@@ -19,7 +19,8 @@ class IntentAnswer(Answer):
     client_secret: Annotated[
         str | None,
         Field(
-            description="For the page that lets the payer pay; null where nothing is left to do.",
+            description="For a page with Stripe's form, or the mock's; null where the payer goes on at payment_url alone (AllSecure, "
+            "Prodamus) or nothing is left to do (balance).",
             examples=["pi_K3OZPGJQ4SVB2QM7XT3NLWE5_secret_JR5YD6HF2UA4PQ7GI3KTNWOXZ2MVBCLD"],
         ),
     ]
@@ -34,7 +35,7 @@ class IntentAnswer(Answer):
     payment_url: Annotated[
         str | None,
         Field(
-            description="Where the payer goes on; null where nothing is left to do.",
+            description="Where the payer goes on: the provider's page, or ours with Stripe's form; null where nothing is left to do.",
             examples=["http://localhost:8000/payment/mock?session_id=0199d3a2-8f14-7b0a-8c2d-11aa52e0f9c4&amount=50.00&currency=usd"],
         ),
     ]
