@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
 from uuid import UUID
 
 from services.payments.domain.payments import Payment, Status
 from shared.money import Money
-
-ChargeStatus = Literal["paid", "pending", "closed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +37,8 @@ class OurRefund:
         return self.state in ("succeeded", "reversing")
 
 
-def charge(
-    ours: Payment | None, reference: str, theirs: ChargeStatus, money: Money | None, *, elsewhere: str | None = None
-) -> Difference | None:
-    """One charge that carries our reference, as the provider has it; `elsewhere`: where else its money is with us (suspense)."""
-    if theirs != "paid":
-        if ours is not None and ours.status is Status.COMPLETED and ours.charge_reference == reference:
-            return Difference("completed here and not paid there", reference, _told(ours), theirs)
-        return None
-    assert money is not None
+def charge(ours: Payment | None, reference: str, money: Money, *, elsewhere: str | None = None) -> Difference | None:
+    """One charge that was paid there under our reference; `elsewhere`: where else its money is with us (suspense)."""
     if ours is None or ours.status is not Status.COMPLETED:
         return None if elsewhere is not None else Difference("paid there and not here", reference, _told(ours), _money(money))
     if ours.charge_reference != reference:

@@ -58,7 +58,8 @@ class Comparison:
         compared = Compared(provider.name, "listed")
         seen: set[UUID] = set()
         async for page in _pages(statements.charges(since - MARGIN, until + MARGIN)):
-            ours_of_page = [charge for charge in page if charge.session_id is not None]
+            # One that is not paid says nothing: a session may have more than one there, of which nobody but the last can be paid.
+            ours_of_page = [charge for charge in page if charge.session_id is not None and charge.status == "paid"]
             seen.update(charge.session_id for charge in ours_of_page if charge.session_id is not None)
             within = [charge for charge in ours_of_page if since <= charge.created_at < until]
             compared.charges += len(within)
@@ -77,7 +78,6 @@ class Comparison:
             domain.charge(
                 ours.get(charge.session_id or _NOBODY),
                 charge.charge_reference,
-                charge.status,
                 charge.money,
                 elsewhere="suspense" if charge.charge_reference in kept else None,
             )
@@ -122,7 +122,7 @@ class Comparison:
         async with connection(self.pool) as db:
             kept = await store.in_suspense(db, payment.provider, [told.charge_reference])
         elsewhere = "suspense" if kept else None
-        difference = domain.charge(payment, told.charge_reference, "paid", told.money, elsewhere=elsewhere)
+        difference = domain.charge(payment, told.charge_reference, told.money, elsewhere=elsewhere)
         return [] if difference is None else [difference]
 
     async def _refunds(
