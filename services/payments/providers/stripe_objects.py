@@ -35,7 +35,7 @@ class Intent(BaseModel):
     id: StripeId
     status: str
     amount: Amount
-    amount_received: Amount = 0
+    amount_received: Amount
     currency: CurrencyCode
     created: Seconds
     canceled_at: Seconds | None = None
