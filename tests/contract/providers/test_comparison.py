@@ -44,6 +44,13 @@ async def charge_of(world: ProviderWorld, made: DepositCreated) -> str:
     return str(row["charge_reference"])
 
 
+async def more(world: ProviderWorld, made: DepositCreated, minor: int) -> None:
+    """Somebody has written another sum into our book."""
+    await world.payments.rows(
+        "update payments.payments set amount_minor = amount_minor + $2 where payment_id = $1 returning 1", made.payment_id, minor
+    )
+
+
 @can("status")
 async def test_books_that_agree_are_told_to(world: ProviderWorld) -> None:
     made = await paid(world)
@@ -93,14 +100,10 @@ async def test_what_is_completed_here_and_was_not_paid_there_is_found(world: Pro
 @can("status")
 async def test_another_sum_here_than_there_is_found(world: ProviderWorld) -> None:
     made = await paid(world)
-    await world.payments.rows(
-        "update payments.payments set amount_minor = amount_minor + 1 where payment_id = $1 returning 1", made.payment_id
-    )
+    await more(world, made, 1)
     found = await compared(world, made)
     assert differences(found, made, await charge_of(world, made)) == ["another sum"]
-    await world.payments.rows(
-        "update payments.payments set amount_minor = amount_minor - 1 where payment_id = $1 returning 1", made.payment_id
-    )
+    await more(world, made, -1)
 
 
 @can("refund")
