@@ -12,7 +12,7 @@ from pydantic_settings import NoDecode
 
 from services.payments.domain.fees import FEE_BPS_MAX
 from services.payments.provider_settings import ProviderSettings
-from shared.methods import METHODS
+from shared.methods import METHODS, PROVIDERS
 from shared.money import MAX_AMOUNT_MINOR, currency_code
 from shared.settings import SECRET_BYTES_MIN, DatabaseSettings, Listed, ListedOrUnset, refuse_weak
 
@@ -46,7 +46,7 @@ class PaymentsSettings(ProviderSettings, DatabaseSettings):
     reconcile_after_seconds: float = Field(default=60, gt=0, le=86_400, description="pending longer than this: the provider is asked")
     data_keys: Listed = Field(description="at least 32 bytes each, comma-separated: the first seals personal data, all open it")
     platform_fee_bps: int = Field(default=0, ge=0, le=FEE_BPS_MAX, description="of a session's price, in hundredths of a percent")
-    payout_method: str = Field(default="", description="mock, allsecure, manual or none; default mock, in production none")
+    payout_method: str = Field(default="", description=f"{', '.join(PAYOUT_METHODS)} or none; default mock, in production none")
     withdrawal_auto_approve: Annotated[Mapping[str, int], NoDecode, BeforeValidator(_limits)] = Field(
         default={}, description="per currency, minor units, per user and day: rsd=500000,eur=5000"
     )
@@ -95,11 +95,11 @@ class PaymentsSettings(ProviderSettings, DatabaseSettings):
 
     @model_validator(mode="after")
     def _payouts(self) -> PaymentsSettings:
-        if self.payout_method == "allsecure" and "allsecure" not in self.with_credentials:
-            raise ValueError("PAYOUT_METHOD names allsecure, whose credentials are not set")
         if self.payout_method not in ("", NO_PAYOUTS, *PAYOUT_METHODS):
             known = ", ".join((*PAYOUT_METHODS, NO_PAYOUTS))
             raise ValueError(f"PAYOUT_METHOD names {self.payout_method[:32]!r}; known are {known}")
+        if self.payout_method in PROVIDERS and self.payout_method not in self.with_credentials:
+            raise ValueError(f"PAYOUT_METHOD names {self.payout_method}, whose credentials are not set")
         if self.production and self.payout_method == "mock":
             raise ValueError("PAYOUT_METHOD may not be mock in production")
         return self
