@@ -73,7 +73,7 @@ class Opinion:
 
 
 @pytest.fixture(scope="module")
-async def opinion(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Opinion]:
+async def opinion() -> AsyncIterator[Opinion]:
     assert COMMAND is not None
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -85,8 +85,8 @@ async def opinion(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Opi
             "--from-scratch",
             "--port",
             str(port),
-            # It keeps its state in the temporary folder, whoever else runs one.
-            env={"PATH": str(Path(COMMAND).parent), "TMPDIR": str(tmp_path_factory.mktemp("localstripe"))},
+            # None of ours: proxies, keys. Its state it writes to /tmp/localstripe.pickle, and reads it there unless it begins from scratch.
+            env={"PATH": str(Path(COMMAND).parent)},
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,
         )
