@@ -10,6 +10,7 @@ from uuid import UUID
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
 from services.payments.providers import stripe_client
 from services.payments.providers.base import NotStated, RefundAccepted, RefundAnswer, RefundDeclined, RefundOrder, Unknown
@@ -104,6 +105,15 @@ async def test_an_explicit_no_declines_it(code: str) -> None:
 async def test_another_order_under_the_same_key_declines_nothing() -> None:
     async with refunds(refusal(400, kind="idempotency_error")) as (stripe, _):
         assert await stripe.refund(an_order()) == Unknown()
+
+
+async def test_a_failure_that_stripe_keeps_calls_for_somebody_and_uses_no_other_key() -> None:
+    with capture_logs() as logs:
+        async with refunds(refusal(500), refusal(500, idempotent_replayed="true")) as (stripe, wire):
+            assert await stripe.refund(an_order()) == Unknown()
+    assert set(wire.keys) == {f"refund-{REFUND_ID}"}
+    (alarm,) = [log for log in logs if log["log_level"] == "error"]
+    assert (alarm["charge"], alarm["purser_refund_id"]) == (INTENT, str(REFUND_ID))
 
 
 async def test_a_fraction_that_stripe_does_not_count_in_is_declined_unasked() -> None:
