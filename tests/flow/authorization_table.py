@@ -234,6 +234,7 @@ ROWS: Final = (
     Row("POST", "/{locale}/payment/mock", form(404, owner=303), in_english(a_deposit), form=SUCCESS),
     Row("POST", "/payment/mock", form(303), an_order, fresh=True, form=SUCCESS, why="an order's"),
     Row("POST", "/{locale}/payment/mock", form(303), in_english(an_order), fresh=True, form=SUCCESS, why="an order's"),
+    Row("GET", "/{locale}/pay/{session_id}", page(404), in_english(a_deposit), why="the mock's: whose a card's is, test_stripe_page tells"),
     Row("GET", "/{locale}/login", anybody(200), in_english()),
     Row("POST", "/{locale}/login", anybody(303), in_english(), form={"login": "testuser", "password": "testuser"}),
     Row("GET", "/{locale}/balance/deposit", page(200), in_english()),

@@ -112,6 +112,21 @@ async def test_a_top_up_by_card(shop: Shop, student: Person) -> None:
     assert (again.status_code, again.headers["location"]) == (303, form["return-path"])
 
 
+async def test_an_order_is_paid_by_whoever_knows_its_session_and_a_top_up_by_its_payer_alone(shop: Shop, student: Person) -> None:
+    order = {"product": "chakras", "email": "guest@example.org", "birth_date": "1990-05-17", "locale": "en"}
+    points = [{"chakra": "anahata", "value": 8}]
+    made = (await shop.visitor.post("/api/v1/orders", json={**order, "points": points, "method": "stripe"})).json()
+    form = form_of(await shop.open(made["payment_url"]))
+    assert (await shop.confirm(form, "pm_card_visa"))["status"] == "succeeded"
+    await shop.until_told(form["return-path"], "Thank you, your order is paid.")
+
+    top_up = (await student.post("/balance/deposit", {"amount": 20, "currency": "eur"})).json()
+    async with logged_in(shop.stack.gateway_url, shop.stack.notifier_urls[0], "admin") as admin:
+        stranger = await shop.open(top_up["payment_url"], Authorization=admin.http.headers["Authorization"])
+    assert stranger.status_code == 404
+    assert top_up["client_secret"] not in stranger.text
+
+
 async def test_a_session_paid_with_the_secret_of_its_intent(shop: Shop, student: Person) -> None:
     intent = (await student.post("/payments/create-intent", {"amount": 5000, "currency": "usd", "session_id": 1, "mentor_id": 2})).json()
     assert intent["payment_method"] == "stripe"
