@@ -1,7 +1,7 @@
 # Everything a developer or CI asks for. Needs Python 3.11 or newer, make, and a network that reaches the package registries.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test test-all fuzz check format verify bench live-stripe lock clean
+.PHONY: help demo run test test-all fuzz reconcile check format verify bench live-stripe lock clean
 # The stages of one target share servers and files: side by side they would only wait for each other.
 .NOTPARALLEL:
 
@@ -46,6 +46,9 @@ format: $(STAMP) ## format, and mend what lint can mend
 
 verify: $(STAMP) ## does the book of this checkout add up?
 	@$(PYTHON_RUN) deploy.local.verify
+
+reconcile: $(STAMP) ## compare a day of the book with the providers' own (ARGS="--day 2026-11-20 --provider stripe")
+	@$(PYTHON_RUN) deploy.local.reconcile $(ARGS)
 
 bench: $(STAMP) ## measure on this machine
 	@$(PYTHON_RUN) tests.bench $(ARGS)

@@ -48,6 +48,9 @@ async def compare(settings: PaymentsSettings, day: date, names: Sequence[str] | 
         if unknown:
             print(f"cannot compare: {', '.join(unknown)}: no credentials are set", file=sys.stderr)
             return CANNOT_TELL
+        if not adapters.providers:
+            print("nothing to compare: no provider is configured")
+            return AGREE
         pool = await postgres.create_pool(settings.database_url, size=2, application_name="purser compare")
         try:
             return await _all(adapters, Comparison(pool, _progress), day, names or tuple(adapters.providers))
@@ -72,8 +75,6 @@ async def _all(adapters: Adapters, comparison: Comparison, day: date, names: Seq
             continue
         print("\n".join(lines(compared, day)))
         codes.append(DIFFER if compared.differences else AGREE)
-    if not names:
-        print("nothing to compare: no provider is configured")
     return max(codes)
 
 
