@@ -137,6 +137,20 @@ async def test_trying_again_needs_the_pages_form_and_stays_on_our_host(site: Sit
     assert elsewhere.headers["location"] == path, "linked to from there: a form of ours may not lead away"
 
 
+async def test_a_provider_that_does_not_serve_is_told_in_a_page_with_when_to_come_again(site: Site) -> None:
+    async def away(command: CreateOrderPayment) -> Any:
+        return CommandReply(answer=refused("provider_unavailable", command))
+
+    path = f"/en/orders/{ORDER}/payment-failed"
+    site.knows_order()
+    site.world.stand_ins.answers[CreateOrderPayment] = away
+    answer = await site.send(hidden(await site.page(path)), path, Accept="text/html")
+
+    assert (answer.status_code, answer.headers["content-type"]) == (503, "text/html; charset=utf-8")
+    assert int(answer.headers["retry-after"]) > 0
+    assert "try again in a moment" in answer.text
+
+
 async def test_unknown_orders_and_sessions_are_pages_that_say_so(site: Site) -> None:
     async def unknown(query: GetOrder) -> Any:
         return refused("order_not_found", query)
