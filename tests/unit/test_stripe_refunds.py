@@ -10,13 +10,12 @@ from uuid import UUID
 
 import httpx
 import pytest
-from structlog.testing import capture_logs
 
 from services.payments.providers import stripe_client
 from services.payments.providers.base import NotStated, RefundAccepted, RefundAnswer, RefundDeclined, RefundOrder, Unknown
 from services.payments.providers.stripe_refunds import StripeRefunds
 from services.payments.providers.stripe_statements import StripeStatements
-from shared.contracts.base import new_id
+from shared.contracts.base import new_id, utc_now
 from shared.money import Money
 from tests.unit.stripe_doubles import INTENT, NOW, SESSION_ID, Answer, Json, Wire, a_refund, an_api, an_intent, refusal
 
@@ -107,13 +106,32 @@ async def test_another_order_under_the_same_key_declines_nothing() -> None:
         assert await stripe.refund(an_order()) == Unknown()
 
 
-async def test_a_failure_that_stripe_keeps_calls_for_somebody_and_uses_no_other_key() -> None:
-    with capture_logs() as logs:
-        async with refunds(refusal(500), refusal(500, idempotent_replayed="true")) as (stripe, wire):
-            assert await stripe.refund(an_order()) == Unknown()
-    assert set(wire.keys) == {f"refund-{REFUND_ID}"}
-    (alarm,) = [log for log in logs if log["log_level"] == "error"]
-    assert (alarm["charge"], alarm["purser_refund_id"]) == (INTENT, str(REFUND_ID))
+KEPT_FAILURE = refusal(500, idempotent_replayed="true")
+LONG_AGO = timedelta(hours=1, minutes=1)
+
+
+async def test_while_stripe_may_still_carry_a_kept_failure_out_no_other_key_is_used() -> None:
+    for sent_at in (None, utc_now() - timedelta(minutes=59)):
+        async with refunds(refusal(500), KEPT_FAILURE) as (stripe, wire):
+            assert await stripe.refund(an_order(sent_at=sent_at)) == Unknown()
+        assert wire.keys == [f"refund-{REFUND_ID}"] * 2
+
+
+async def test_later_it_is_looked_for_and_then_sent_under_another_key() -> None:
+    order = an_order(sent_at=utc_now() - LONG_AGO)
+    async with refunds(KEPT_FAILURE, page(ours(status="pending"))) as (stripe, wire):
+        assert await stripe.refund(order) == RefundAccepted("re_3Unit", settled=False)
+    assert [request.method for request in wire.asked] == ["POST", "GET"]
+    async with refunds(KEPT_FAILURE, page(a_refund()), ours()) as (stripe, wire):
+        assert await stripe.refund(order) == RefundAccepted("re_3Unit", settled=True)
+    assert wire.keys == [f"refund-{REFUND_ID}", None, f"refund-{REFUND_ID}-2"]
+
+
+@pytest.mark.parametrize("look", [refusal(500), refusal(401), page(a_refund(), more=True)])
+async def test_a_look_that_sees_not_all_of_it_sends_nothing(look: Answer) -> None:
+    async with refunds(KEPT_FAILURE, look) as (stripe, wire):
+        assert await stripe.refund(an_order(sent_at=utc_now() - LONG_AGO)) == Unknown()
+    assert [request.method for request in wire.asked].count("POST") == 1
 
 
 async def test_a_fraction_that_stripe_does_not_count_in_is_declined_unasked() -> None:
