@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 from services.payments.domain.payments import Payment
 from services.payments.providers.base import Told
 from services.payments.reconciler import Reconciler
 from services.payments.store import questions
+from shared.contracts.base import utc_now
+from shared.contracts.intents import ConfirmPayment, PaymentConfirmed
 from shared.postgres import transaction
-from tests.integration.payments_world import PaymentsWorld, payments_world
+from tests.integration.payments_world import PaymentsWorld, payments_world, sameness
 from tests.integration.scripted_provider import ScriptedProvider
 
 
@@ -43,6 +46,27 @@ async def test_questions_that_are_not_asked_are_given_back(fresh_database_url: s
         await world.deposit(method="allsecure")
         await world.reconciler.reconcile_due()
         assert len(slow.asked) == 1
+
+
+async def test_payers_who_press_confirm_again_and_again_do_not_use_up_the_questions(fresh_database_url: str) -> None:
+    """Their share is a quarter, a fifth of that at once; the reconciler's own is untouched."""
+    slow = ScriptedProvider(name="allsecure", questions_per_minute=40)
+    async with payments_world(fresh_database_url, enabled=("allsecure",), more=[slow]) as world:
+        made = await world.deposit(method="allsecure")
+        for _ in range(30):
+            command = ConfirmPayment(
+                correlation_id="request-3",
+                idempotency=sameness(operation="POST /api/v1/payments/confirm/{payment_id}"),
+                deadline=utc_now() + timedelta(seconds=60),
+                payment_id=str(made.payment_id),
+                user_id="1",
+            )
+            answer = (await world.confirming.confirm(command)).answer
+            assert isinstance(answer, PaymentConfirmed)
+            assert answer.status == "pending"
+        assert 2 <= len(slow.asked) <= 4, "two at once, and perhaps one more that time has given back"
+        await world.reconciler.reconcile_due()
+        assert len(slow.asked) <= 5
 
 
 async def test_a_provider_that_hangs_does_not_keep_another_from_being_asked(fresh_database_url: str) -> None:

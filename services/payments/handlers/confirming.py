@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Final, TypeVar
 from uuid import UUID
 
 import structlog
@@ -14,7 +14,7 @@ from services.payments.handlers.inquiry import Inquiry
 from services.payments.handlers.once import Once, check_deadline
 from services.payments.mock_book import MockBook
 from services.payments.providers.mock import MockProvider, outcome_event_id
-from services.payments.store import audit
+from services.payments.store import audit, questions
 from services.payments.store import payments as store
 from shared.contracts.base import Reply, new_id, utc_now
 from shared.contracts.intents import CancelPayment, ConfirmPayment, PaymentCanceled, PaymentConfirmed
@@ -23,6 +23,8 @@ from shared.delivery.errors import NotYet
 from shared.postgres import Connection, Pool, connection, transaction
 
 log = structlog.get_logger(__name__)
+
+_SHARE: Final = 4
 
 ConfirmReply = CommandReply[PaymentConfirmed]
 CancelReply = CommandReply[PaymentCanceled]
@@ -50,7 +52,8 @@ class Confirming:
                 return await _kept(once, command, self.pool, _confirmed(begun, "completed", event))
             if self._tells_nothing(begun):
                 return await once.unavailable(command, capabilities.lacks(begun.provider, "status", command.correlation_id))
-            await self.inquiry.bring_up_to_date(begun)
+            if await self._has_room(begun):
+                await self.inquiry.bring_up_to_date(begun)
         now = await self._reread(begun)
         status = _told(now)
         refused = intents.cannot_be_confirmed(status, command.correlation_id)
@@ -84,6 +87,16 @@ class Confirming:
             payment_id=now.payment_id, amount_minor=now.money.amount_minor, currency=now.money.currency, method=now.provider
         )
         return await _kept(once, command, self.pool, canceled)
+
+    async def _has_room(self, payment: Payment) -> bool:
+        """A provider that bears so many questions a minute is not asked more often because payers press a button: they have a share of
+        their own. Beyond it what is known is told, and the webhook or the reconciler brings the rest."""
+        provider = self.inquiry.providers.get(payment.provider)
+        if provider is None or provider.questions_per_minute is None:
+            return True
+        per_minute = max(1, provider.questions_per_minute // _SHARE)
+        async with transaction(self.pool) as tx:
+            return await questions.take_questions(tx, f"{provider.name}: confirming", 1, per_minute) == 1
 
     async def _begin(self, once: Once[Answer], command: ConfirmPayment | CancelPayment, action: str) -> Payment | CommandReply[Answer]:
         """The payment, if the caller may act on it; who acts as an admin is written down."""
