@@ -1,14 +1,17 @@
-"""Sameness of requests: `unique (caller, operation, key hash)` decides it, and keeps the first final answer for replay."""
+"""Sameness of requests: `unique (caller, operation, key hash)` decides it, and keeps the first final answer, sealed, for replay."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from shared.contracts.payment_commands import Idempotency
 from shared.postgres import Connection
+from shared.sealing import Seal
+
+PURPOSE: Final = "kept-answer"
 
 WORKING_SECONDS: Final = 20
 """How long the message that holds a key is believed to be at work; then a repeat takes over (every step is repeatable)."""
@@ -41,9 +44,9 @@ class InUse:
 Claim = Claimed | Answered | Reused | InUse
 
 
-async def claim(tx: Connection, request: Idempotency, message_id: UUID, resource_id: UUID | None = None) -> Claim:
+async def claim(tx: Connection, seal: Seal, request: Idempotency, message_id: UUID, resource_id: UUID | None = None) -> Claim:
     """Takes the request's key for `message_id`, or says why not. A request without a key is always Claimed. `resource_id`: of what the
-    request makes, if it is the first under its key.
+    request makes, if it is the first under its key. Unreadable (shared/sealing.py) when the key that sealed its answer is gone.
 
     Concurrent claims of one key take turns here, on the unique row, until the other's transaction has ended.
     """
@@ -67,7 +70,7 @@ async def claim(tx: Connection, request: Idempotency, message_id: UUID, resource
         return Claimed(resource_id)
     row = await tx.fetchrow(
         """
-        select fingerprint, answer, resource_id, holder = $4 or working_until < clock_timestamp() as free
+        select fingerprint, answer, sealed_answer, resource_id, holder = $4 or working_until < clock_timestamp() as free
         from payments.idempotency_keys where caller = $1 and operation = $2 and key_hash = $3 for update
         """,
         *key,
@@ -75,8 +78,8 @@ async def claim(tx: Connection, request: Idempotency, message_id: UUID, resource
     )
     if row is None or row["fingerprint"] != request.fingerprint:
         return Reused()
-    if row["answer"] is not None:
-        return Answered(row["answer"])
+    if (answer := kept_answer(seal, row)) is not None:
+        return Answered(answer)
     if not row["free"]:
         return InUse()
     await tx.execute(
@@ -104,22 +107,28 @@ async def known_caller(db: Connection, request: Idempotency, former_callers: Seq
     return None if caller is None else str(caller)
 
 
-async def keep(tx: Connection, request: Idempotency, answer: str) -> str:
+async def keep(tx: Connection, seal: Seal, request: Idempotency, answer: str) -> str:
     """Keeps the final answer (JSON text) of a claimed request; the kept one is returned, which is an earlier one if there was."""
     if request.key_hash is None:
         return answer
-    kept = await tx.fetchval(
+    sealed = seal.close(answer.encode())
+    row = await tx.fetchrow(
         """
-        update payments.idempotency_keys set answer = coalesce(answer, $4)
+        update payments.idempotency_keys
+        set sealed_answer = case when answer is null then coalesce(sealed_answer, $4) else sealed_answer end
         where caller = $1 and operation = $2 and key_hash = $3
-        returning answer
+        returning answer, sealed_answer
         """,
         request.caller,
         request.operation,
         request.key_hash,
-        answer,
+        sealed,
     )
-    assert isinstance(kept, str)
+    assert row is not None
+    if row["sealed_answer"] == sealed:
+        return answer
+    kept = kept_answer(seal, row)
+    assert kept is not None
     return kept
 
 
@@ -128,9 +137,18 @@ async def leave(tx: Connection, request: Idempotency) -> None:
     await tx.execute(
         """
         update payments.idempotency_keys set working_until = least(working_until, clock_timestamp())
-        where caller = $1 and operation = $2 and key_hash = $3 and answer is null
+        where caller = $1 and operation = $2 and key_hash = $3 and answer is null and sealed_answer is null
         """,
         request.caller,
         request.operation,
         request.key_hash,
     )
+
+
+def kept_answer(seal: Seal, row: Any) -> str | None:
+    """The answer in a row's `answer` and `sealed_answer`, as it was given; those of before answers were sealed are there readable."""
+    sealed: bytes | None = row["sealed_answer"]
+    if sealed is not None:
+        return seal.open(sealed).decode()
+    answer: str | None = row["answer"]
+    return answer

@@ -63,6 +63,7 @@ from services.payments.handlers.views import Views
 from services.payments.handlers.withdrawal_saga import PURPOSE as DESTINATION
 from services.payments.handlers.withdrawal_saga import WithdrawalSaga
 from services.payments.handlers.withdrawals import Withdrawals
+from services.payments.idempotency import PURPOSE as KEPT_ANSWER
 from services.payments.ledger import Ledger
 from services.payments.mock_book import MockBook
 from services.payments.products import ProductsError, load_products
@@ -150,6 +151,7 @@ async def payments(settings: PaymentsSettings) -> AsyncIterator[None]:
         checks = {"broker": link.check, "database": lambda: postgres.check(pool), "commands": lambda: consuming(broker)}
         health = Health("payments", checks)
         waiters: Waiters[UUID] = Waiters(WAITERS_MAX)
+        answers = Seal(settings.data_keys, KEPT_ANSWER)
         opening = Opening(
             pool,
             providers,
@@ -157,6 +159,7 @@ async def payments(settings: PaymentsSettings) -> AsyncIterator[None]:
             settings.production,
             timedelta(seconds=settings.session_ttl_seconds),
             settings.reconcile_after_seconds,
+            answers,
             Seal(settings.data_keys, CLIENT_SECRET),
         )
         ledger = Ledger(Requests(link, app_id="payments"))
@@ -176,11 +179,12 @@ async def payments(settings: PaymentsSettings) -> AsyncIterator[None]:
         refund_saga = RefundSaga(pool, ledger, refunds, unsent, relay)
         suspense_saga = SuspenseSaga(pool, ledger, refunds)
         dispute_saga = DisputeSaga(pool, ledger, unsent)
-        transfers = Transfers(pool, ledger)
+        transfers = Transfers(pool, answers, ledger)
         sagas: list[Saga] = [withdrawal_saga, refund_saga, fulfilments, suspense_saga, dispute_saga, transfers]
         runner = SagaRunner(sagas)
         sender = providers.get(settings.payouts or "")
-        withdrawals = Withdrawals(withdrawal_saga, settings.payouts, runner.wake, ANY_AMOUNT if sender is None else sender.currencies)
+        taken = ANY_AMOUNT if sender is None else sender.currencies
+        withdrawals = Withdrawals(withdrawal_saga, answers, settings.payouts, runner.wake, taken)
         seal = Seal(settings.data_keys, PROVIDER_EVENT)
         follow: dict[type[Fact], Follow] = {
             PayoutTold: withdrawal_saga.follow,
@@ -188,24 +192,24 @@ async def payments(settings: PaymentsSettings) -> AsyncIterator[None]:
             DisputeTold: dispute_saga.follow,
         }
         settlement = Settlement(pool, providers, relay, waiters, seal, follow, runner.wake)
-        suspense = Suspense(pool, suspense_saga, settlement, runner.wake)
+        suspense = Suspense(pool, answers, suspense_saga, settlement, runner.wake)
         events = EnvelopePublisher[ProviderEventReceived](publisher, route_of(ProviderEventReceived))
         mock_events = MockEvents(pool, settings.keys, events.submit)
         balance_payments = BalancePayments(pool, ledger, settlement)
         inquiry = Inquiry(providers, settlement, balance_payments)
         intents = Intents(opening, balance_payments, settings.keys, fee_bps=settings.platform_fee_bps)
-        sessions = Sessions(pool)
+        sessions = Sessions(pool, answers)
         orders = Orders(opening, settlement, products, seals)
         mock_page = MockPage(pool, mock if "mock" in enabled else None, MockBook(pool), settlement, waiters)
         commands = [
             order_commands(orders, mock_page),
-            intent_commands(intents, Confirming(pool, inquiry, mock if "mock" in enabled else None), sessions),
-            deposit_commands(Deposits(opening), MockSessions(pool, mock if "mock" in enabled else None)),
+            intent_commands(intents, Confirming(pool, answers, inquiry, mock if "mock" in enabled else None), sessions),
+            deposit_commands(Deposits(opening), MockSessions(pool, answers, mock if "mock" in enabled else None)),
             withdrawal_commands(withdrawals),
-            refund_commands(RefundRequests(pool, refund_saga)),
+            refund_commands(RefundRequests(pool, answers, refund_saga)),
             suspense_commands(suspense),
             transfer_commands(transfers),
-            mock_control_commands(MockControls(pool, "mock" in enabled, mock_events.wake)),
+            mock_control_commands(MockControls(pool, answers, "mock" in enabled, mock_events.wake)),
         ]
         audit = AuditLog(pool)
         questions = [
@@ -233,7 +237,7 @@ async def payments(settings: PaymentsSettings) -> AsyncIterator[None]:
         stack.push_async_callback(logins.stop)
         await reconciler.start()
         stack.push_async_callback(reconciler.stop)
-        retention = Retention(pool, days=settings.retention_days)
+        retention = Retention(pool, answers, days=settings.retention_days)
         await retention.start()
         stack.push_async_callback(retention.stop)
         await runner.start()

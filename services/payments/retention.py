@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Final
 
 import structlog
@@ -12,16 +13,12 @@ from prometheus_client import Counter
 
 from services.payments.store import retention as store
 from shared.postgres import Connection, Pool, is_outage, transaction
+from shared.sealing import Seal
 
 log = structlog.get_logger(__name__)
 
 PRUNED: Final = Counter("purser_personal_data_pruned_total", "Rows whose personal data was deleted after its time", ["what"])
 
-_KINDS: Final[Mapping[str, Callable[[Connection, int, int], Awaitable[int]]]] = {
-    "provider_events": store.prune_events,
-    "orders": store.prune_orders,
-    "withdrawals": store.prune_withdrawals,
-}
 _BATCH: Final = 500
 _BATCHES_MAX: Final = 200
 """In one go: more than that waits an hour, so that a first start with years of data does not keep the database busy all day."""
@@ -30,10 +27,15 @@ _FIRST_SECONDS: Final = 60.0
 
 
 class Retention:
-    """`days`: RETENTION_DAYS."""
+    """`answers` seals the kept answers; `days`: RETENTION_DAYS."""
 
-    def __init__(self, pool: Pool, *, days: int, batch: int = _BATCH) -> None:
+    def __init__(self, pool: Pool, answers: Seal, *, days: int, batch: int = _BATCH) -> None:
         self._pool = pool
+        self._kinds: Mapping[str, Callable[[Connection, int, int], Awaitable[int]]] = {
+            "provider_events": store.prune_events,
+            "orders": partial(store.prune_orders, answers=answers),
+            "withdrawals": store.prune_withdrawals,
+        }
         self._days = days
         self._batch = batch
         self._task: asyncio.Task[None] | None = None
@@ -50,7 +52,7 @@ class Retention:
     async def prune(self) -> dict[str, int]:
         """Deletes what is due; how many rows of each kind that were. Nothing where another replica is at it."""
         pruned = {}
-        for what, prune in _KINDS.items():
+        for what, prune in self._kinds.items():
             pruned[what] = await self._prune(what, prune)
         return pruned
 

@@ -38,7 +38,7 @@ from shared.contracts.transfers import MakeTransfer
 from shared.keys import Keys
 from shared.sealing import Seal
 from shared.waiting import Waiters
-from tests.integration.payments_world import DATA_KEY, SECRET, QuietRelay, sameness
+from tests.integration.payments_world import ANSWERS, DATA_KEY, SECRET, QuietRelay, sameness
 from tests.integration.refund_doubles import SteeredLedger
 from tests.integration.refunds_world import RefundsWorld, refunds_world
 
@@ -270,10 +270,10 @@ async def operators_world(database_url: str) -> AsyncIterator[OperatorsWorld]:
             settlement=settlement,
             reconciler=Reconciler(pool, Inquiry(providers, settlement, nobody), after_seconds=0.001),
             suspense_saga=suspense_saga,
-            suspense=Suspense(pool, suspense_saga, settlement, lambda: None),
+            suspense=Suspense(pool, ANSWERS, suspense_saga, settlement, lambda: None),
             disputes=disputes,
-            transfers=Transfers(pool, ledger),
-            controls=MockControls(pool, on=True, wake=lambda: None),
+            transfers=Transfers(pool, ANSWERS, ledger),
+            controls=MockControls(pool, ANSWERS, on=True, wake=lambda: None),
             mock_events=mock_events,
             published=published,
         )

@@ -45,7 +45,7 @@ from shared.keys import Keys
 from shared.money import Money
 from shared.sealing import Seal
 from shared.waiting import Waiters
-from tests.integration.payments_world import DATA_KEY, SECRET, PaymentsWorld, payments_world, sameness
+from tests.integration.payments_world import ANSWERS, DATA_KEY, SECRET, PaymentsWorld, payments_world, sameness
 
 GUEST = "guest:somebody"
 PRICE = Money(99_000, "rsd")
@@ -213,6 +213,7 @@ async def orders_world(
             True,
             timedelta(seconds=session_ttl_seconds),
             0.001,
+            ANSWERS,
             Seal((DATA_KEY,), CLIENT_SECRET),
         )
         yield OrdersWorld(

@@ -25,6 +25,7 @@ from services.payments.handlers.opening import Opening
 from services.payments.handlers.sessions import Sessions
 from services.payments.handlers.settlement import Follow, Settlement
 from services.payments.handlers.views import Views
+from services.payments.idempotency import PURPOSE as KEPT_ANSWER
 from services.payments.ledger import Silent
 from services.payments.mock_book import MockBook
 from services.payments.providers.base import Provider
@@ -45,6 +46,7 @@ from tests.servers import SECRET_KEY
 
 SECRET = SECRET_KEY
 DATA_KEY = "data-key-of-the-tests-0123456789abcdef"
+ANSWERS = Seal((DATA_KEY,), KEPT_ANSWER)
 
 
 class QuietRelay:
@@ -103,6 +105,7 @@ async def payments_world(
     fee_bps: int = 0,
     more: Sequence[Provider] = (),
     follow: Mapping[type[Fact], Follow] | None = None,
+    data_keys: tuple[str, ...] = (DATA_KEY,),
 ) -> AsyncIterator[PaymentsWorld]:
     admin = await asyncpg.connect(database_url)
     try:
@@ -117,21 +120,29 @@ async def payments_world(
         providers: dict[str, Provider] = {"mock": mock} | {provider.name: provider for provider in more}
         waiters: Waiters[UUID] = Waiters()
         relay: Any = QuietRelay()
-        settlement = Settlement(pool, providers, relay, waiters, Seal((DATA_KEY,), PROVIDER_EVENT), {} if follow is None else follow)
+        settlement = Settlement(pool, providers, relay, waiters, Seal(data_keys, PROVIDER_EVENT), {} if follow is None else follow)
+        answers = Seal(data_keys, KEPT_ANSWER)
         opening = Opening(
-            pool, providers, enabled, production, timedelta(seconds=session_ttl_seconds), 0.001, Seal((DATA_KEY,), CLIENT_SECRET)
+            pool,
+            providers,
+            enabled,
+            production,
+            timedelta(seconds=session_ttl_seconds),
+            0.001,
+            answers,
+            Seal(data_keys, CLIENT_SECRET),
         )
         balance_payments = BalancePayments(pool, ledger or SilentLedger(), settlement)
         inquiry = Inquiry(providers, settlement, balance_payments)
         yield PaymentsWorld(
             pool=pool,
             deposits=Deposits(opening),
-            mock_sessions=MockSessions(pool, mock),
+            mock_sessions=MockSessions(pool, answers, mock),
             settlement=settlement,
             reconciler=Reconciler(pool, inquiry, after_seconds=0.001),
             intents=Intents(opening, balance_payments, Keys((SECRET,)), fee_bps=fee_bps),
-            confirming=Confirming(pool, inquiry, mock),
-            sessions=Sessions(pool),
+            confirming=Confirming(pool, answers, inquiry, mock),
+            sessions=Sessions(pool, answers),
             views=Views(pool, waiters),
             mock=mock,
         )

@@ -48,7 +48,7 @@ from shared.money import Money
 from shared.sealing import Seal
 from shared.waiting import Waiters
 from tests.integration.funds_world import a_reserve
-from tests.integration.payments_world import DATA_KEY, SECRET, PaymentsWorld, QuietRelay, payments_world, sameness
+from tests.integration.payments_world import ANSWERS, DATA_KEY, SECRET, PaymentsWorld, QuietRelay, payments_world, sameness
 from tests.integration.refund_doubles import FakeWithdrawals, SteeredLedger, SteeredRefunds
 from tests.integration.wallet_world import WalletWorld
 
@@ -313,7 +313,7 @@ async def refunds_world(database_url: str) -> AsyncIterator[RefundsWorld]:
                 provider=provider,
                 withdrawals=withdrawals,
                 saga=saga,
-                requests=RefundRequests(payments.pool, saga),
+                requests=RefundRequests(payments.pool, ANSWERS, saga),
                 views=RefundViews(payments.pool),
                 settlement=Settlement(payments.pool, {"mock": payments.mock}, relay, waiters, Seal((DATA_KEY,), PROVIDER_EVENT), follow),
                 events=MockRefundEvents(payments.pool, Keys((SECRET,)), publish),

@@ -15,7 +15,7 @@ from shared.contracts.history import GetTimeline, TimelineView
 from shared.contracts.orders import OrderCreated
 from shared.contracts.withdrawals import GetWithdrawal, WithdrawalView
 from tests.integration.orders_world import OrdersWorld, orders_world, paid
-from tests.integration.payments_world import PaymentsWorld
+from tests.integration.payments_world import ANSWERS, PaymentsWorld
 from tests.integration.withdrawals_world import WithdrawalsWorld, withdrawals_world
 from tests.unit.prodamus_payments import provider
 
@@ -89,4 +89,4 @@ async def retention_world(database_url: str) -> AsyncIterator[RetentionWorld]:
     async with AsyncExitStack() as stack:
         orders = await stack.enter_async_context(orders_world(database_url, more=[provider()]))
         withdrawals = await stack.enter_async_context(withdrawals_world(database_url, method="manual"))
-        yield RetentionWorld(orders, withdrawals, Retention(orders.payments.pool, days=DAYS))
+        yield RetentionWorld(orders, withdrawals, Retention(orders.payments.pool, ANSWERS, days=DAYS))

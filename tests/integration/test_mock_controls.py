@@ -16,7 +16,7 @@ from shared.contracts.payment_events import ProviderEventReceived
 from shared.delivery.errors import NotConfirmed
 from shared.keys import Keys
 from tests.integration.operators_world import OperatorsWorld, operators_world
-from tests.integration.payments_world import SECRET
+from tests.integration.payments_world import ANSWERS, SECRET
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +116,7 @@ async def test_what_it_cannot_be_made_to_say(world: OperatorsWorld) -> None:
     from_balance = await world.refunds.paid(kind="payment", provider="balance", credited=False)
     assert await world.dispute(from_balance.payment_id, "opened") == "payment_not_disputable", "it is there, and no bank knows of it"
     assert await world.dispute(new_id(), "opened") == "payment_not_found"
-    world.controls, on = MockControls(world.refunds.payments.pool, on=False, wake=lambda: None), world.controls
+    world.controls, on = MockControls(world.refunds.payments.pool, ANSWERS, on=False, wake=lambda: None), world.controls
     try:
         assert await world.control(made.session_id, "success") == "session_not_found"
     finally:

@@ -180,7 +180,7 @@ async def test_a_crash_before_the_answer_was_kept_gives_the_same_answer_later(wo
     command = intent_command(method="balance", idempotency=sameness("key-1", operation=CREATE))
     first = await world.intents.create(command)
     async with world.pool.acquire() as db:
-        await db.execute("update payments.idempotency_keys set answer = null")
+        await db.execute("update payments.idempotency_keys set sealed_answer = null")
     again = await world.intents.create(command.model_copy(update={"deadline": utc_now()}))
 
     assert again.answer == first.answer, "what was begun in time is finished however late"

@@ -28,7 +28,7 @@ from tests.contract.prodamus_world import Stages, World, both_stages, playing
 from tests.emulators.prodamus import DEFAULT_PAGE
 from tests.integration.intents_world import cancel_command, confirm_command, emptied
 from tests.integration.orders_world import OrdersWorld, orders_world
-from tests.integration.payments_world import SilentLedger, deposit_command, sameness
+from tests.integration.payments_world import ANSWERS, SilentLedger, deposit_command, sameness
 from tests.unit.prodamus_payments import provider
 
 PRICE = Money(99_000, "rub")
@@ -268,7 +268,7 @@ async def test_money_kept_apart_cannot_be_sent_back_and_the_refusal_names_the_pr
     await shop.hear()
     (item,) = await shop.orders.payments.rows("select item_id from payments.suspense_items")
     pool = shop.orders.payments.pool
-    suspense = Suspense(pool, SuspenseSaga(pool, SilentLedger(), {}), shop.orders.payments.settlement, lambda: None)
+    suspense = Suspense(pool, ANSWERS, SuspenseSaga(pool, SilentLedger(), {}), shop.orders.payments.settlement, lambda: None)
     command = DecideSuspenseItem(
         correlation_id="request-9",
         idempotency=sameness(caller="user:9", operation="POST /api/v1/suspense/{item_id}/refund"),

@@ -18,6 +18,7 @@ from shared.contracts.payment_commands import Refused
 from shared.money import Money
 from tests.integration.intents_world import emptied
 from tests.integration.orders_world import order_command, paid
+from tests.integration.payments_world import ANSWERS
 from tests.integration.retention_world import DAYS, RetentionWorld, retention_world
 from tests.integration.withdrawals_world import ACCOUNT
 
@@ -233,7 +234,7 @@ async def test_several_replicas_at_once_delete_everything_once(world: RetentionW
     for _ in range(20):
         await world.fulfilled()
     await world.ages()
-    replicas = [Retention(world.payments.pool, days=DAYS, batch=3) for _ in range(4)]
+    replicas = [Retention(world.payments.pool, ANSWERS, days=DAYS, batch=3) for _ in range(4)]
 
     rounds: list[list[dict[str, int]]] = []
     while not rounds or any(any(counts.values()) for counts in rounds[-1]):

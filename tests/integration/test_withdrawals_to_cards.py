@@ -16,6 +16,7 @@ from shared.contracts.base import new_id
 from shared.contracts.payment_commands import Refused
 from shared.contracts.withdrawals import Card, GetWithdrawal, WithdrawalView
 from tests.contract.allsecure_world import allsecure_world
+from tests.integration.payments_world import ANSWERS
 from tests.integration.withdrawals_world import WithdrawalsWorld, withdraw_command, withdrawals_world
 
 
@@ -85,7 +86,7 @@ async def test_what_a_way_of_paying_out_does_not_reach_is_refused_by_type(world:
     assert (answer.code, answer.errors[0].loc) == ("destination_not_available", ("body", "destination", "type"))
     payment_id = await paid_by_card(world)
     for method in ("mock", "manual"):
-        elsewhere = Withdrawals(world.saga, method, lambda: None)
+        elsewhere = Withdrawals(world.saga, ANSWERS, method, lambda: None)
         answer = (await elsewhere.create(withdraw_command(destination=Card(payment_id=str(payment_id))))).answer
         assert isinstance(answer, Refused)
         assert (answer.code, answer.errors[0].loc) == ("destination_not_available", ("body", "destination", "type"))
@@ -94,7 +95,7 @@ async def test_what_a_way_of_paying_out_does_not_reach_is_refused_by_type(world:
 
 async def test_what_the_provider_cannot_pay_out_is_refused_before_anything_is_held(world: WithdrawalsWorld) -> None:
     payment_id = await paid_by_card(world)
-    limited = Withdrawals(world.saga, "allsecure", lambda: None, CURRENCIES)
+    limited = Withdrawals(world.saga, ANSWERS, "allsecure", lambda: None, CURRENCIES)
     command = withdraw_command(amount_minor=10**12, destination=Card(payment_id=str(payment_id)))
     answer = (await limited.create(command)).answer
     assert isinstance(answer, Refused)

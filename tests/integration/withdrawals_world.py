@@ -34,7 +34,7 @@ from shared.contracts.wallet_commands import (
 from shared.contracts.withdrawals import BankAccount, CreateWithdrawal, DecideWithdrawal, WithdrawalView
 from shared.postgres import Pool
 from shared.sealing import Seal
-from tests.integration.payments_world import DATA_KEY, PaymentsWorld, QuietRelay, payments_world, sameness
+from tests.integration.payments_world import ANSWERS, DATA_KEY, PaymentsWorld, QuietRelay, payments_world, sameness
 
 ACCOUNT = "160-0000000056789-95"
 WITHDRAW = "POST /api/v1/balance/withdraw"
@@ -199,7 +199,7 @@ async def withdrawals_world(
         woken: list[str] = []
         yield WithdrawalsWorld(
             pool=payments.pool,
-            withdrawals=Withdrawals(saga, method, lambda: woken.append("runner")),
+            withdrawals=Withdrawals(saga, ANSWERS, method, lambda: woken.append("runner")),
             saga=saga,
             unsent=UnsentWithdrawals(saga),
             book=book,

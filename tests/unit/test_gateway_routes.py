@@ -48,6 +48,8 @@ def app() -> FastAPI:
         ("PUT", "/things/7", 405, "GET, DELETE"),
         ("TRACE", "/things/7", 405, "GET, DELETE"),
         ("GET", "/nothing", 404, None),
+        ("GET", "/api/v1/payments/webhook", 405, "POST"),
+        ("OPTIONS", "/api/v1/payments/webhook", 405, "POST"),
     ],
 )
 async def test_405_names_exactly_the_methods_of_the_path(app: FastAPI, method: str, path: str, status: int, allow: str | None) -> None:

@@ -21,6 +21,7 @@ from shared.contracts.intents import CancelPayment, ConfirmPayment, PaymentCance
 from shared.contracts.payment_commands import CommandReply, SignedEvent
 from shared.delivery.errors import NotYet
 from shared.postgres import Connection, Pool, connection, transaction
+from shared.sealing import Seal
 
 log = structlog.get_logger(__name__)
 
@@ -36,13 +37,14 @@ class Confirming:
     """`mock` is None where the mock is off."""
 
     pool: Pool
+    answers: Seal
     inquiry: Inquiry
     mock: MockProvider | None
 
     async def confirm(self, command: ConfirmPayment) -> ConfirmReply:
         """Asks the provider, unless it is known already that the payment is paid; the mock pays what is pending. A pending answer is not
         kept, nor is that the provider cannot be asked: asked again, it may be another."""
-        once: Once[PaymentConfirmed] = Once(self.pool, ConfirmReply)
+        once: Once[PaymentConfirmed] = Once(self.pool, self.answers, ConfirmReply)
         begun = await self._begin(once, command, "payment.confirm")
         if isinstance(begun, CommandReply):
             return self._fresh(begun)
@@ -64,7 +66,7 @@ class Confirming:
 
     async def cancel(self, command: CancelPayment) -> CancelReply:
         """Ends the session at the provider, then here; what was paid meanwhile completes. NotYet when the provider did not tell."""
-        once: Once[PaymentCanceled] = Once(self.pool, CancelReply)
+        once: Once[PaymentCanceled] = Once(self.pool, self.answers, CancelReply)
         begun = await self._begin(once, command, "payment.cancel")
         if isinstance(begun, CommandReply):
             return begun

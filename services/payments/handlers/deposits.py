@@ -18,7 +18,7 @@ DepositReply = CommandReply[DepositCreated]
 class Deposits:
     def __init__(self, opening: Opening) -> None:
         self._opening = opening
-        self._once: Once[DepositCreated] = Once(opening.pool, DepositReply)
+        self._once: Once[DepositCreated] = Once(opening.pool, opening.answers, DepositReply)
 
     async def create(self, command: CreateDeposit) -> DepositReply:
         """Makes the payment and its session once per key; any repeat gets the first answer. NotYet when the provider did not tell."""

@@ -35,7 +35,7 @@ class Intents:
         self._balance_payments = balance_payments
         self._keys = keys
         self._fee_bps = fee_bps
-        self._once: Once[IntentCreated] = Once(opening.pool, IntentReply)
+        self._once: Once[IntentCreated] = Once(opening.pool, opening.answers, IntentReply)
 
     async def create(self, command: CreateIntent) -> IntentReply:
         """Makes the payment once per key; any repeat gets the first answer. From the balance it is completed or refused by the answer, or

@@ -19,6 +19,7 @@ from shared.contracts.mock_controls import MockEventScheduled, TellMockDispute, 
 from shared.contracts.payment_commands import CommandReply, FieldProblem, Refused
 from shared.money import Money, MoneyError, parse_major
 from shared.postgres import Connection, Pool
+from shared.sealing import Seal
 
 ControlReply = CommandReply[MockEventScheduled]
 
@@ -28,12 +29,13 @@ class MockControls:
     """`on`: is the mock a provider here? `wake`: tells its loop that something is due now."""
 
     pool: Pool
+    answers: Seal
     on: bool
     wake: Callable[[], None]
 
     async def payment(self, command: TellMockPayment) -> ControlReply:
         """Each call is another event, and each success another charge, except for a repeat under the same key."""
-        once: Once[MockEventScheduled] = Once(self.pool, ControlReply)
+        once: Once[MockEventScheduled] = Once(self.pool, self.answers, ControlReply)
 
         async def work(tx: Connection, _: UUID | None) -> ControlReply:
             check_deadline(command)
@@ -51,7 +53,7 @@ class MockControls:
 
     async def dispute(self, command: TellMockDispute) -> ControlReply:
         """A session has one dispute; the same event again is a repeat of it."""
-        once: Once[MockEventScheduled] = Once(self.pool, ControlReply)
+        once: Once[MockEventScheduled] = Once(self.pool, self.answers, ControlReply)
 
         async def work(tx: Connection, _: UUID | None) -> ControlReply:
             check_deadline(command)

@@ -22,6 +22,7 @@ from shared.contracts.payment_commands import (
 )
 from shared.money import MoneyError, parse_major
 from shared.postgres import Connection, Pool
+from shared.sealing import Seal
 
 log = structlog.get_logger(__name__)
 
@@ -33,11 +34,12 @@ class MockSessions:
     """`mock` is None where the mock is off: then there is no such session."""
 
     pool: Pool
+    answers: Seal
     mock: MockProvider | None
 
     async def complete(self, command: CompleteMockSession) -> MockReply:
         """Decides the session, or tells what it was decided to be; the same outcome again gives the same event."""
-        once: Once[MockSessionDecided] = Once(self.pool, MockReply)
+        once: Once[MockSessionDecided] = Once(self.pool, self.answers, MockReply)
 
         async def work(tx: Connection, _: UUID | None) -> MockReply:
             check_deadline(command)

@@ -12,6 +12,7 @@ from services.payments.domain import refusals
 from shared.contracts.base import Reply, utc_now
 from shared.contracts.payment_commands import Command, CommandReply, InProgress, Refused
 from shared.postgres import Connection, Pool, transaction
+from shared.sealing import Seal
 
 Answer = TypeVar("Answer", bound=Reply)
 Begun = TypeVar("Begun")
@@ -21,10 +22,11 @@ _IN_USE_RECHECK_SECONDS: Final = 0.05
 
 
 class Once(Generic[Answer]):
-    """For commands whose answer is `Answer`. `reply` is CommandReply[Answer]."""
+    """For commands whose answer is `Answer`. `answers` seals what is kept; `reply` is CommandReply[Answer]."""
 
-    def __init__(self, pool: Pool, reply: type[CommandReply[Answer]]) -> None:
+    def __init__(self, pool: Pool, answers: Seal, reply: type[CommandReply[Answer]]) -> None:
         self._pool = pool
+        self._answers = answers
         self._reply = reply
 
     def reply(self, answer: Answer | Refused | InProgress) -> CommandReply[Answer]:
@@ -47,7 +49,7 @@ class Once(Generic[Answer]):
         while True:
             try:
                 async with transaction(self._pool) as tx:
-                    match await idempotency.claim(tx, command.idempotency, command.message_id, resource_id):
+                    match await idempotency.claim(tx, self._answers, command.idempotency, command.message_id, resource_id):
                         case idempotency.Answered(answer):
                             return self._reply.model_validate_json(answer).model_copy(update={"replayed": True})
                         case idempotency.Reused():
@@ -83,7 +85,7 @@ class Once(Generic[Answer]):
             await idempotency.leave(tx, command.idempotency)
             return reply
         text = reply.model_dump_json()
-        kept = await idempotency.keep(tx, command.idempotency, text)
+        kept = await idempotency.keep(tx, self._answers, command.idempotency, text)
         return reply if kept == text else self._reply.model_validate_json(kept).model_copy(update={"replayed": True})
 
 

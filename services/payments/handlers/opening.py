@@ -45,7 +45,7 @@ class Chosen:
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """`enabled`: the providers that are on for new payments, the first is the default."""
+    """`enabled`: the providers that are on for new payments, the first is the default. `answers` seals the kept answers."""
 
     pool: Pool
     providers: Mapping[str, Provider]
@@ -53,6 +53,7 @@ class Opening:
     production: bool
     session_ttl: timedelta
     reconcile_after_seconds: float
+    answers: Seal
     seal: Seal
 
     def choose(self, method: str | None, money: Money, request_id: str) -> Chosen:

@@ -50,7 +50,7 @@ class Orders:
         """Makes the order, its payment and its session once per key; any repeat gets the first answer. A form that does not hold what the
         product needs leaves no trace: its key may be used for the corrected one. NotYet when the provider did not tell."""
         command = await self._as_before(command)
-        once: Once[OrderCreated] = Once(self.opening.pool, OrderReply)
+        once: Once[OrderCreated] = Once(self.opening.pool, self.opening.answers, OrderReply)
 
         async def make(tx: Connection, payment_id: UUID) -> Payment:
             # What it raises undoes the claim of the key, and only a request that is no repeat comes here.
@@ -67,7 +67,7 @@ class Orders:
 
     async def pay_again(self, command: CreateOrderPayment) -> OrderReply:
         """One more payment of an order that nobody has paid, under the same rules; sessions before it are ended where they can be."""
-        once: Once[OrderCreated] = Once(self.opening.pool, OrderReply)
+        once: Once[OrderCreated] = Once(self.opening.pool, self.opening.answers, OrderReply)
 
         async def make(tx: Connection, payment_id: UUID) -> Payment | Refused:
             sessions = await payment_store.lock_of_order(tx, command.order_id)
@@ -94,7 +94,7 @@ class Orders:
 
     async def mark_paid(self, command: MarkOrderPaid) -> MarkedReply:
         """The order's newest payment completes under the admin's reference, as if its provider had told; repeats get the same answer."""
-        once: Once[OrderMarkedPaid] = Once(self.opening.pool, MarkedReply)
+        once: Once[OrderMarkedPaid] = Once(self.opening.pool, self.opening.answers, MarkedReply)
         moved: list[Payment] = []
 
         async def work(tx: Connection, _: UUID | None) -> MarkedReply:

@@ -22,6 +22,7 @@ from shared.contracts.base import utc_now
 from shared.contracts.payment_commands import CommandReply, InProgress, Refused
 from shared.contracts.refunds import RefundMade, RefundPayment
 from shared.postgres import Connection, Pool, transaction
+from shared.sealing import Seal
 
 log = structlog.get_logger(__name__)
 
@@ -36,11 +37,12 @@ _ANSWERABLE: Final = frozenset({State.PENDING, State.SUCCEEDED, State.REVERSING,
 @dataclass(frozen=True, slots=True)
 class RefundRequests:
     pool: Pool
+    answers: Seal
     saga: RefundSaga
 
     async def request(self, command: RefundPayment) -> RefundReply:
         """Makes the refund once per key and answers when the provider has; InProgress when it, or wallet, is slow to tell."""
-        once: Once[RefundMade] = Once(self.pool, RefundReply)
+        once: Once[RefundMade] = Once(self.pool, self.answers, RefundReply)
 
         async def work(tx: Connection, first_id: UUID | None) -> UUID | RefundReply:
             refund_id = first_id or command.refund_id

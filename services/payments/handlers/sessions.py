@@ -14,6 +14,7 @@ from shared.contracts.payment_commands import CommandReply, Refused
 from shared.contracts.sessions import GetSession, PutSession, SessionSaved, SessionView
 from shared.money import Money
 from shared.postgres import Connection, Pool, connection
+from shared.sealing import Seal
 
 SessionReply = CommandReply[SessionSaved]
 
@@ -21,10 +22,11 @@ SessionReply = CommandReply[SessionSaved]
 @dataclass(frozen=True, slots=True)
 class Sessions:
     pool: Pool
+    answers: Seal
 
     async def put(self, command: PutSession) -> SessionReply:
         """The session as it is afterwards; the same again is the same."""
-        once: Once[SessionSaved] = Once(self.pool, SessionReply)
+        once: Once[SessionSaved] = Once(self.pool, self.answers, SessionReply)
         price = Money(command.price_minor, command.currency)
         session = CoachingSession(command.session_id, command.mentor_id, price, command.title)
 

@@ -22,6 +22,7 @@ from shared.contracts.base import utc_now
 from shared.contracts.payment_commands import CommandReply, InProgress, Refused
 from shared.contracts.suspense import DecideSuspenseItem, GetSuspenseItem, ListSuspenseItems, SuspenseItemView, SuspensePage
 from shared.postgres import Connection, Pool, connection, transaction
+from shared.sealing import Seal
 
 SuspenseReply = CommandReply[SuspenseItemView]
 
@@ -44,6 +45,7 @@ class Suspense:
     """`settlement` writes payments that items complete; `wake`: something is due for the sagas."""
 
     pool: Pool
+    answers: Seal
     saga: SuspenseSaga
     settlement: Settlement
     wake: Callable[[], None]
@@ -51,7 +53,7 @@ class Suspense:
     async def decide(self, command: DecideSuspenseItem) -> SuspenseReply:
         """The item as it was decided, once its money has moved; in progress while wallet or the provider does not tell. One decision
         succeeds, all others are refused; its repeat under the same key gets the same answer."""
-        once: Once[SuspenseItemView] = Once(self.pool, SuspenseReply)
+        once: Once[SuspenseItemView] = Once(self.pool, self.answers, SuspenseReply)
         completed: list[Payment] = []
 
         async def work(tx: Connection, first_id: UUID | None) -> Item | SuspenseReply:

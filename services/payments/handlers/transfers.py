@@ -22,6 +22,7 @@ from shared.contracts.payment_commands import CommandReply, InProgress, Refused
 from shared.contracts.transfers import GetUserTransfer, MakeTransfer, UserTransferView
 from shared.money import Money
 from shared.postgres import Connection, Pool, connection, transaction
+from shared.sealing import Seal
 
 log = structlog.get_logger(__name__)
 
@@ -38,6 +39,7 @@ class Contradicted(Exception):
 @dataclass(frozen=True, slots=True)
 class Transfers:
     pool: Pool
+    answers: Seal
     ledger: Moves
 
     @property
@@ -46,7 +48,7 @@ class Transfers:
 
     async def make(self, command: MakeTransfer) -> TransferReply:
         """Makes the transfer once per key; any repeat gets the first answer. In progress while wallet is silent."""
-        once: Once[UserTransferView] = Once(self.pool, TransferReply)
+        once: Once[UserTransferView] = Once(self.pool, self.answers, TransferReply)
 
         async def work(tx: Connection, first_id: UUID | None) -> UserTransfer | TransferReply:
             transfer_id = first_id or command.transfer_id

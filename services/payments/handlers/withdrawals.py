@@ -39,6 +39,7 @@ from shared.contracts.withdrawals import (
 from shared.delivery.errors import NotYet
 from shared.money import Money
 from shared.postgres import Connection, connection, transaction
+from shared.sealing import Seal
 
 log = structlog.get_logger(__name__)
 
@@ -61,13 +62,14 @@ class Withdrawals:
     `currencies`: what that method takes."""
 
     saga: WithdrawalSaga
+    answers: Seal
     payout_method: str | None
     wake: Callable[[], None]
     currencies: Mapping[str, AmountRange] = field(default_factory=lambda: ANY_AMOUNT)
 
     async def create(self, command: CreateWithdrawal) -> WithdrawalReply:
         """Holds the money once per key; any repeat gets the first answer. In progress while wallet is silent."""
-        once: Once[WithdrawalView] = Once(self.saga.pool, WithdrawalReply)
+        once: Once[WithdrawalView] = Once(self.saga.pool, self.answers, WithdrawalReply)
 
         async def work(tx: Connection, first_id: UUID | None) -> UUID | WithdrawalReply:
             withdrawal_id = first_id or command.withdrawal_id
@@ -103,7 +105,7 @@ class Withdrawals:
             raise NotYet("wallet did not tell whether the money is held") from error
 
     async def _decide(self, command: DecideWithdrawal) -> WithdrawalReply:
-        once: Once[WithdrawalView] = Once(self.saga.pool, WithdrawalReply)
+        once: Once[WithdrawalView] = Once(self.saga.pool, self.answers, WithdrawalReply)
         actor = Actor(command.actor_user_id, command.actor_is_admin)
 
         async def work(tx: Connection, _: UUID | None) -> Withdrawal | WithdrawalReply:

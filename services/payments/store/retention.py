@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Sequence
+from typing import Any, Final
+from uuid import UUID
 
+import orjson
+
+from services.payments import idempotency
 from shared.postgres import Connection
+from shared.sealing import Seal, Unreadable
 
 _LOCK: Final = 0x5075727365720002
 """Advisory lock of whoever deletes: one replica at a time."""
@@ -69,8 +75,9 @@ async def prune_withdrawals(tx: Connection, days: int, limit: int) -> int:
     return _count(status)
 
 
-async def prune_orders(tx: Connection, days: int, limit: int) -> int:
-    """Contacts, what products were made from, and payment links of orders that ended so long ago; how many. What was bought stays."""
+async def prune_orders(tx: Connection, days: int, limit: int, *, answers: Seal) -> int:
+    """Contacts, what products were made from, and payment links of orders that ended so long ago; how many. What was bought stays.
+    `answers` seals the kept answers: the links go from there, too."""
     found = await tx.fetch(
         f"select order_id from payments.orders as old where {_OVER} order by created_at limit $2",  # noqa: S608
         days,
@@ -91,23 +98,49 @@ async def prune_orders(tx: Connection, days: int, limit: int) -> int:
         order_ids,
     )
     sessions = await tx.fetch(
-        "update payments.payments set payment_url = null where order_id = any($1::uuid[]) returning payment_id",
+        "update payments.payments set payment_url = null, sealed_url = null where order_id = any($1::uuid[]) returning payment_id",
         [row["order_id"] for row in pruned],
     )
+    await _empty_links(tx, answers, [row["payment_id"] for row in sessions])
+    return len(pruned)
+
+
+async def _empty_links(tx: Connection, seal: Seal, payment_ids: Sequence[UUID]) -> None:
+    """Empties the payment links in the kept answers to whoever made these payments; the rest of the answers stays."""
+    rows = await tx.fetch(
+        """
+        select caller, operation, key_hash, answer, sealed_answer from payments.idempotency_keys
+        where resource_id = any($1::uuid[]) and num_nonnulls(answer, sealed_answer) > 0
+        order by caller, operation, key_hash
+        """,
+        payment_ids,
+    )
+    emptied = [
+        (row["caller"], row["operation"], row["key_hash"], sealed) for row in rows if (sealed := _without_link(seal, row)) is not None
+    ]
+    # An answer that is kept is never another one again: nobody has changed it since.
     await tx.execute(
         """
-        with kept as materialized (
-            select caller, operation, key_hash, answer::jsonb as answer from payments.idempotency_keys
-            where resource_id = any($1::uuid[]) and answer is not null
-        )
-        update payments.idempotency_keys as stored set answer = jsonb_set(kept.answer, '{answer,payment_url}', '""')::text
-        from kept
-        where (stored.caller, stored.operation, stored.key_hash) = (kept.caller, kept.operation, kept.key_hash)
-          and kept.answer #>> '{answer,payment_url}' <> ''
+        update payments.idempotency_keys as stored set answer = null, sealed_answer = emptied.sealed_answer
+        from unnest($1::text[], $2::text[], $3::text[], $4::bytea[]) as emptied (caller, operation, key_hash, sealed_answer)
+        where (stored.caller, stored.operation, stored.key_hash) = (emptied.caller, emptied.operation, emptied.key_hash)
         """,
-        [row["payment_id"] for row in sessions],
+        *([one[column] for one in emptied] for column in range(4)),
     )
-    return len(pruned)
+
+
+def _without_link(seal: Seal, row: Any) -> bytes | None:
+    """The row's answer with an empty link, sealed; None when it has none."""
+    try:
+        kept = idempotency.kept_answer(seal, row)
+    except Unreadable:
+        return None  # its key is gone: nobody reads the link any more
+    assert kept is not None
+    reply = orjson.loads(kept)
+    if not reply["answer"].get("payment_url"):
+        return None
+    reply["answer"]["payment_url"] = ""
+    return seal.close(orjson.dumps(reply))
 
 
 def _count(status: str) -> int:

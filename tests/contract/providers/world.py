@@ -36,7 +36,7 @@ from shared.migrations import migrate
 from shared.money import Money
 from tests.contract.providers.receiver import Receiver
 from tests.contract.providers.stage import Session, Stage
-from tests.integration.payments_world import SECRET, PaymentsWorld, QuietRelay, deposit_command, payments_world, sameness
+from tests.integration.payments_world import ANSWERS, SECRET, PaymentsWorld, QuietRelay, deposit_command, payments_world, sameness
 from tests.integration.refund_doubles import FakeWithdrawals, SteeredLedger
 from tests.integration.refunds_world import command as refund_command
 from tests.integration.wallet_world import WalletWorld
@@ -300,7 +300,7 @@ async def provider_world(
                 payments=payments,
                 ledger=ledger,
                 refund_saga=refund_saga,
-                refund_requests=RefundRequests(payments.pool, refund_saga),
+                refund_requests=RefundRequests(payments.pool, ANSWERS, refund_saga),
                 suspense_saga=suspense_saga,
                 disputes=disputes,
             )
