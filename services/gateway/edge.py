@@ -68,7 +68,7 @@ class Edge:
         requests_max: int = 2_000,
     ) -> None:
         self.framework = app
-        self._written_out = written_out(app)
+        self._written_out = {**written_out(app), STRIPE_ALIAS: frozenset({"POST"})}
         self._app = CORSMiddleware(
             self._bounded,
             allow_origins=sorted(origins),
