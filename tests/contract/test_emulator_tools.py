@@ -114,13 +114,15 @@ async def test_what_the_app_does_itself_is_handed_to_it(counter: Counter, client
 
 
 async def test_rates_are_the_same_for_one_seed_and_spare_the_controls(counter: Counter, client: httpx.AsyncClient) -> None:
-    def drawn(seed: int) -> list[str]:
-        faults = Faults(seed=seed)
+    def drawn(seed: int, *, later: bool = False) -> list[str]:
+        faults = Faults(seed=0 if later else seed)
+        if later:
+            faults.seed(seed)
         faults.rate("429", 0.2)
         faults.rate("503", 0.2)
         return [fault.kind if (fault := faults.draw("any")) else "" for _ in range(200)]
 
-    assert drawn(1) == drawn(1) != drawn(2)
+    assert drawn(1) == drawn(1) == drawn(1, later=True) != drawn(2)
     assert 20 < drawn(1).count("429") < 60
     assert 20 < drawn(1).count("503") < 60
     counter.faults.rate("503", 1.0)
@@ -171,6 +173,21 @@ async def test_switches_duplicate_drop_forge_and_age(counter: Counter) -> None:
     counter.deliveries.switches.drop = True
     counter.deliveries.send(delivery(counter))
     assert (counter.deliveries.outstanding, list(counter.deliveries.dropped)) == (0, ["one"])
+
+
+async def test_deliveries_that_a_rate_disturbs_are_counted_and_the_same_for_one_seed(counter: Counter) -> None:
+    def dropped(seed: int) -> list[str]:
+        counter.deliveries.dropped.clear()
+        counter.deliveries.seed(seed)
+        for number in range(30):
+            counter.deliveries.send(delivery(counter, str(number)))
+        return list(counter.deliveries.dropped)
+
+    counter.deliveries.rate("drop", 0.5)
+    assert 0 < len(first := dropped(1)) < 30
+    assert dropped(2) != first == dropped(1)
+    assert counter.deliveries.disturbed["drop"] > 2 * len(first)
+    await counter.deliveries.idle()
 
 
 async def test_the_order_is_turned_round_and_what_is_held_waits(counter: Counter) -> None:

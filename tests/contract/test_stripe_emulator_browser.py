@@ -139,8 +139,10 @@ async def test_the_controls_are_there_over_http(world: StripeWorld, browser: htt
     await browser.post("/_emulator/faults", json={"once": {"kind": "503", "operation": "create_payment_intent"}})
     with pytest.raises(stripe.APIError):
         await world.intents.create_async({"amount": 1_000, "currency": "eur"})
+    assert (await browser.get("/_emulator/faults")).json()["injected"]["503"]["create_payment_intent"] >= 1
     await browser.post("/_emulator/deliveries", json={"switches": {"drop": True}})
     await world.intents.create_async({"amount": 1_000, "currency": "eur"})
     assert len(world.emulator.deliveries.dropped) == 1
     assert (await browser.post("/_emulator/deliveries", json={"off": True, "flush": True})).status_code == 200
-    assert (await browser.get("/_emulator/deliveries")).json()["outstanding"] == 0
+    told = (await browser.get("/_emulator/deliveries")).json()
+    assert (told["outstanding"], told["dropped"]) == (0, list(world.emulator.deliveries.dropped))

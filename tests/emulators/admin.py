@@ -3,15 +3,18 @@
 GET  /_emulator/book               {"charges": […], "refunds": […], "disputes": […], "payouts": […]} as the control object tells them
 POST /_emulator/control/{name}     the body's members are the arguments; answers {"result": …}
 POST /_emulator/faults             {"once": {"kind", "operation"?, "times"?, "seconds"?, …}} | {"rate": {"kind", "probability", "seconds"?}}
-                                   | {"off": true}
-POST /_emulator/deliveries         {"switches": {…}} | {"rate": {"switch", "probability"}} | {"off": true} | {"resend": key}
-                                   | {"hold": true} | {"release": true} | {"flush": true}
-GET  /_emulator/deliveries         {"outstanding", "attempts": [{key, url, number, status, error, accepted, forged, stale}, the last 1000]}
+                                   | {"seed": number} | {"off": true}
+GET  /_emulator/faults             {"injected": {kind: {operation: how often}}}
+POST /_emulator/deliveries         {"switches": {…}} | {"rate": {"switch", "probability", "delay_seconds"?}} | {"seed": number}
+                                   | {"off": true} | {"resend": key} | {"hold": true} | {"release": true} | {"flush": true}
+GET  /_emulator/deliveries         {"outstanding", "attempts": [{key, url, number, status, error, accepted, forged, stale}, the last 1000],
+                                   "dropped": [keys], "disturbed": {switch: how often by its rate}}
 """
 
 from __future__ import annotations
 
 import inspect
+from collections import Counter
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import asdict, is_dataclass
 from typing import Any, Final
@@ -52,11 +55,19 @@ def admin_routes(control: object, actions: Collection[str], deliveries: Deliveri
                 faults.once(**arguments)
             elif name == "rate":
                 faults.rate(**arguments)
+            elif name == "seed":
+                faults.seed(arguments)
             elif name == "off":
                 faults.off()
             else:
-                return _refused(400, "one of once, rate, off")
+                return _refused(400, "one of once, rate, seed, off")
         return JSONResponse({"result": None})
+
+    async def injected(_: Request) -> Response:
+        told: dict[str, Counter[str]] = {}
+        for fault in faults.injected:
+            told.setdefault(fault.kind, Counter())[fault.operation] += 1
+        return JSONResponse({"injected": told})
 
     async def deliver(request: Request) -> Response:
         for name, arguments in (await _arguments(request)).items():
@@ -64,6 +75,8 @@ def admin_routes(control: object, actions: Collection[str], deliveries: Deliveri
                 deliveries.switches = Switches(**arguments)
             elif name == "rate":
                 deliveries.rate(**arguments)
+            elif name == "seed":
+                deliveries.seed(arguments)
             elif name == "resend":
                 deliveries.resend(arguments)
             elif name == "flush":
@@ -71,7 +84,7 @@ def admin_routes(control: object, actions: Collection[str], deliveries: Deliveri
             elif name in ("off", "hold", "release"):
                 getattr(deliveries, name)()
             else:
-                return _refused(400, "one of switches, rate, off, resend, hold, release, flush")
+                return _refused(400, "one of switches, rate, seed, off, resend, hold, release, flush")
         return JSONResponse({"result": None})
 
     async def delivered(_: Request) -> Response:
@@ -81,11 +94,13 @@ def admin_routes(control: object, actions: Collection[str], deliveries: Deliveri
             | {"number": one.attempt.number, "forged": one.attempt.forged, "stale": one.attempt.stale}
             for one in shown
         ]
-        return JSONResponse({"outstanding": deliveries.outstanding, "attempts": attempts})
+        told = {"outstanding": deliveries.outstanding, "attempts": attempts}
+        return JSONResponse(told | {"dropped": list(deliveries.dropped), "disturbed": deliveries.disturbed})
 
     return [
         Route("/_emulator/book", book, name="_book"),
         Route("/_emulator/control/{name}", _telling(act), methods=["POST"], name="_control"),
+        Route("/_emulator/faults", injected, name="_injected"),
         Route("/_emulator/faults", _telling(fault), methods=["POST"], name="_faults"),
         Route("/_emulator/deliveries", delivered, name="_delivered"),
         Route("/_emulator/deliveries", _telling(deliver), methods=["POST"], name="_deliveries"),

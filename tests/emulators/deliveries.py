@@ -7,7 +7,7 @@ import contextlib
 import itertools
 import random
 import time
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, get_args
@@ -102,7 +102,7 @@ class Deliveries:
 
     `retry_seconds`: the waits after the first, second, … failed attempt, times `time_scale`. `accepted` judges status and body; redirects
     are not followed, and no answer within `timeout_seconds` (after the first attempt `later_timeout_seconds`) is a failure. `switches` and
-    `rate()` disturb; `attempts` tells what happened.
+    `rate()` disturb; `attempts` tells what happened, `disturbed` how often by a rate.
     """
 
     def __init__(
@@ -121,6 +121,7 @@ class Deliveries:
         self.switches = Switches()
         self.attempts: deque[Tried] = deque(maxlen=_ATTEMPTS_MAX)
         self.dropped: deque[str] = deque(maxlen=_REMEMBERED_MAX)
+        self.disturbed: Counter[Switch] = Counter()
         self._retry_seconds = tuple(retry_seconds)
         self._accepted = accepted
         self._random = random.Random(seed)
@@ -179,6 +180,10 @@ class Deliveries:
         if switch == "delay":
             self._rate_delay_seconds = delay_seconds
 
+    def seed(self, seed: int) -> None:
+        """What is drawn from now on."""
+        self._random.seed(seed)
+
     def off(self) -> None:
         """Nothing is disturbed any more."""
         self.switches = Switches()
@@ -223,7 +228,9 @@ class Deliveries:
 
     def _rolled(self, switch: Switch) -> bool:
         probability = self._rates.get(switch, 0.0)
-        return probability > 0 and self._random.random() < probability
+        rolled = probability > 0 and self._random.random() < probability
+        self.disturbed[switch] += rolled
+        return rolled
 
     def _schedule(self, job: _Job) -> None:
         if self._holding:

@@ -76,6 +76,10 @@ class Faults:
         if kind == "slow":
             self._slow_seconds = seconds
 
+    def seed(self, seed: int) -> None:
+        """What is drawn from now on."""
+        self._random.seed(seed)
+
     def off(self) -> None:
         """Nothing goes wrong any more; what has, stays in `injected`."""
         self._waiting.clear()
