@@ -55,7 +55,9 @@ def real_adapters(settings: PaymentsSettings) -> Adapters:
         client = AllSecureClient(connector)
         adapters.closers.append(client.close)
         callback_url = f"{settings.base_url}/api/v1/webhooks/{AllSecureProvider.name}"
-        adapters.providers[AllSecureProvider.name] = AllSecureProvider(client, return_pages, callback_url=callback_url)
+        adapters.providers[AllSecureProvider.name] = AllSecureProvider(
+            client, return_pages, callback_url=callback_url, questions_per_minute=settings.allsecure_questions_per_minute
+        )
         adapters.refunds[AllSecureRefunds.name] = AllSecureRefunds(client, callback_url=callback_url)
         adapters.payouts[AllSecurePayouts.name] = AllSecurePayouts(client, callback_url=callback_url)
     return adapters

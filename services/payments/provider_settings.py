@@ -14,6 +14,12 @@ class ProviderSettings(ProviderAccounts):
 
     allsecure_username: str | None = None
     allsecure_password: SecretStr | None = None
+    allsecure_questions_per_minute: int = Field(
+        default=40,
+        ge=1,
+        le=100_000,
+        description="the reconciler's share of what AllSecure lets the API user ask: 60 unless more was agreed",
+    )
     prodamus_secret_key: Listed = Field(default=(), repr=False, description="two, comma-separated, while rolling: the first signs links")
     prodamus_sys: str = Field(default="", description="agreed with Prodamus; without it they tell only the address in their cabinet")
 

@@ -7,6 +7,7 @@ from typing import Any
 from services.payments.adapters import real_adapters
 from services.payments.config import PaymentsSettings
 from services.payments.domain.capabilities import Capabilities
+from services.payments.providers.allsecure import QUESTIONS_PER_MINUTE
 from services.payments.providers.base import Payouts, Provider, Refunds
 
 CONNECTOR: dict[str, Any] = {
@@ -32,9 +33,17 @@ async def test_what_is_built_of_a_connector() -> None:
         payouts: Payouts = adapters.payouts["allsecure"]
         assert provider.name == payouts.name == "allsecure"
         assert provider.capabilities == Capabilities(refund=True, status=True, cancel=False, payout=True, dispute=True)
-        assert provider.questions_per_minute == 40
+        assert provider.questions_per_minute == QUESTIONS_PER_MINUTE == 40, "of 60"
         assert adapters.refunds == {"allsecure": refunds}
         assert adapters.statements == {}, "it lists nothing"
+    finally:
+        await adapters.close()
+
+
+async def test_it_may_be_asked_as_often_as_was_agreed() -> None:
+    adapters = real_adapters(PaymentsSettings(**LEAST, **CONNECTOR, allsecure_questions_per_minute=600))
+    try:
+        assert adapters.providers["allsecure"].questions_per_minute == 600
     finally:
         await adapters.close()
 

@@ -40,6 +40,7 @@ from services.payments.providers.allsecure_messages import (
 )
 from services.payments.providers.base import (
     Accepted,
+    BeingPaid,
     Canceled,
     Created,
     Ended,
@@ -57,7 +58,7 @@ from shared.money import MoneyError
 log = structlog.get_logger(__name__)
 
 QUESTIONS_PER_MINUTE: Final = 40
-"""Of 60 that an API user has; the rest is for those who wait: confirming, refunds, payouts, answers that were lost."""
+"""Of 60 that an API user has, unless more was agreed; the rest is for those who wait: confirming, refunds, payouts, answers that were lost."""
 
 LOST_ADDRESS: Final = "The payment page could not be opened; nothing was charged, please start again."
 _NOT_ASKED_FOR: Final = "AllSecure wants this paid in a way that is not offered here."
@@ -77,12 +78,14 @@ class AllSecureProvider:
     name: Final = NAME
     capabilities: Final = Capabilities(refund=True, status=True, cancel=False, payout=True, dispute=True)
     currencies: Final = CURRENCIES
-    questions_per_minute: Final = QUESTIONS_PER_MINUTE
 
-    def __init__(self, client: AllSecureClient, pages: ReturnPages, *, callback_url: str) -> None:
+    def __init__(
+        self, client: AllSecureClient, pages: ReturnPages, *, callback_url: str, questions_per_minute: int = QUESTIONS_PER_MINUTE
+    ) -> None:
         self._client = client
         self._pages = pages
         self._callback_url = callback_url
+        self.questions_per_minute: Final = questions_per_minute
 
     async def create(self, payment: Payment, payer: Payer, *, again: bool) -> Created:
         until = self._client.until()
@@ -111,8 +114,13 @@ class AllSecureProvider:
         return Open(expired=False) if isinstance(found, Absent) else _told(found, payment)
 
     async def cancel(self, payment: Payment) -> Ended:
-        told = await self.find(payment)
-        return Canceled(still_payable=True) if isinstance(told, Open) else told
+        match told := await self.find(payment):
+            case Open(being_paid=True):
+                return BeingPaid()
+            case Open():
+                return Canceled(still_payable=True)
+            case _:
+                return told
 
     def read_event(self, headers: Mapping[str, str], body: bytes) -> ProviderEvent:
         return allsecure_events.read_event(headers, body)
@@ -200,8 +208,10 @@ def _told(found: Found, payment: Payment) -> Told:
             return Closed(payment.session_id, utc_now())
         case "ERROR":
             return Declined(payment.session_id, utc_now())
-        case "REDIRECT" | "PENDING":
+        case "REDIRECT":
             return Open(expired=False)
+        case "PENDING":
+            return Open(expired=False, being_paid=True)
         case _:
             return Unknown()
 
