@@ -50,6 +50,7 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "external_id_reused": (409, "The external_id is in use"),
     "insufficient_funds": (409, "The balance does not cover it"),
     "already_paid": (409, "It has been paid"),
+    "payment_processing": (409, "It is being paid"),
     "suspense_item_decided": (409, "It was decided what becomes of it"),
     "payment_not_assignable": (409, "The payment cannot be paid out of suspense"),
     "refund_declined": (409, "The provider declined to send it back"),

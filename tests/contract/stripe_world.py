@@ -93,7 +93,7 @@ class StripeWorld:
 
 
 def known_as(payment: Payment, made: Accepted) -> Payment:
-    return replace(payment, provider_reference=made.provider_reference, payment_url=made.payment_url)
+    return replace(payment, provider_reference=made.provider_reference)
 
 
 def order(payment: Payment, money: Money | None = None, **changes: Any) -> RefundOrder:

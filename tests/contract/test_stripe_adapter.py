@@ -10,7 +10,7 @@ import pytest
 
 from services.payments.domain.facts import Closed, Irrelevant, Look, Paid
 from services.payments.providers import stripe_client
-from services.payments.providers.base import Accepted, Canceled, Open, Payer, Rejected, Unavailable, Unknown
+from services.payments.providers.base import Accepted, BeingPaid, Canceled, Open, Payer, Rejected, Unavailable, Unknown
 from services.payments.providers.stripe import StripeProvider
 from services.payments.providers.stripe_client import StripeApi
 from shared.money import Money
@@ -192,8 +192,8 @@ async def test_three_d_secure_that_fails_can_be_tried_again(world: StripeWorld) 
 async def test_slow_money_is_waited_for_and_cannot_be_called_off(world: StripeWorld) -> None:
     payment = await world.opened()
     assert await world.payer.pay_slowly(payment.provider_reference) == "processing"
-    assert await world.provider.find(payment) == Open(expired=False)
-    assert await world.provider.cancel(payment) == Unknown()
+    assert await world.provider.find(payment) == Open(expired=False, being_paid=True)
+    assert await world.provider.cancel(payment) == BeingPaid()
     assert not await world.paying_of(payment)
     await world.payer.settle(payment.provider_reference)
     assert isinstance(await world.provider.cancel(payment), Paid)

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from services.payments.domain.facts import Closed, Paid
 from services.payments.providers import stripe_client
-from services.payments.providers.base import Accepted, Canceled, Open, Payer, Rejected, Unavailable, Unknown
+from services.payments.providers.base import Accepted, BeingPaid, Canceled, Open, Payer, Rejected, Unavailable, Unknown
 from shared.money import Money
 from tests.unit.stripe_doubles import INTENT, NOW, SESSION_ID, TTL, Answer, Json, a_payment, a_provider, an_intent, refusal
 
@@ -124,7 +124,7 @@ async def test_a_failure_that_may_pass_keeps_its_key() -> None:
         (an_intent(), Open(expired=False)),
         (an_intent(status="requires_confirmation"), Open(expired=False)),
         (an_intent(status="requires_action"), Open(expired=False)),
-        (an_intent(status="processing"), Open(expired=False)),
+        (an_intent(status="processing"), Open(expired=False, being_paid=True)),
         (
             an_intent(status="succeeded", amount_received=5_000, latest_charge={"id": "ch_1", "created": CHARGED_AT}),
             Paid(SESSION_ID, INTENT, Money(5_000, "eur"), datetime.fromtimestamp(CHARGED_AT, UTC)),
@@ -170,7 +170,7 @@ WRONG_STATE = refusal(400, "payment_intent_unexpected_state")
     [
         ([an_intent(status="canceled")], Canceled()),
         ([WRONG_STATE, an_intent(status="canceled")], Canceled()),
-        ([WRONG_STATE, an_intent(status="processing")], Unknown()),
+        ([WRONG_STATE, an_intent(status="processing")], BeingPaid()),
         ([WRONG_STATE, an_intent(status="requires_payment_method")], Unknown()),
         ([WRONG_STATE, refusal(500)], Unknown()),
         ([refusal(404, "resource_missing")], Unknown()),

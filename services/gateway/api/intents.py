@@ -145,7 +145,15 @@ async def confirm(request: Request, caller: SignedIn, parts: GatewayParts, payme
     **operation(
         "Give up a payment that nobody has paid",
         answers={200: (CancellationAnswer, "Nobody can pay it any more."), 202: _SLOW},
-        problems=("payment_not_found", "forbidden", "already_paid", "session_final", "payment_not_cancelable", "deadline_passed"),
+        problems=(
+            "payment_not_found",
+            "forbidden",
+            "already_paid",
+            "payment_processing",
+            "session_final",
+            "payment_not_cancelable",
+            "deadline_passed",
+        ),
         asks_behind=True,
         idempotent=True,
         description="The payer or an admin. Ended at the provider first, where it can be; paid meanwhile, it completes: 409 already_paid.",

@@ -164,7 +164,7 @@ async def _create(
         body_optional=True,
         answers={201: (OrderCreatedAnswer, "A new session; the ones before it are ended where they can be."), 202: _SLOW},
         problems=(
-            "order_not_found", "already_paid", "order_failed", "too_many_payments", "external_id_reused", *OPENING,
+            "order_not_found", "already_paid", "payment_processing", "order_failed", "too_many_payments", "external_id_reused", *OPENING,
             "deadline_passed",
         ),
         asks_behind=True,

@@ -75,5 +75,11 @@ def order_not_found(request_id: str) -> Refused:
     return Refused(code="order_not_found", detail="There is no such order.", request_id=request_id)
 
 
+def being_paid(request_id: str) -> Refused:
+    return Refused(
+        code="payment_processing", detail="The payer has paid, and the bank has not decided yet: wait for it.", request_id=request_id
+    )
+
+
 def already_paid(request_id: str) -> Refused:
     return Refused(code="already_paid", detail="It is paid already.", request_id=request_id)

@@ -8,11 +8,12 @@ from uuid import UUID
 
 import structlog
 
-from services.payments.domain import capabilities, intents
+from services.payments.domain import capabilities, intents, refusals
 from services.payments.domain.payments import Payment, Status
 from services.payments.handlers.inquiry import Inquiry
 from services.payments.handlers.once import Once, check_deadline
 from services.payments.mock_book import MockBook
+from services.payments.providers.base import BeingPaid
 from services.payments.providers.mock import MockProvider, outcome_event_id
 from services.payments.store import audit, questions
 from services.payments.store import payments as store
@@ -75,7 +76,10 @@ class Confirming:
         if refused is None and status == Status.PENDING:
             if (provider := self.inquiry.providers.get(begun.provider)) is None:
                 return await once.refused(command, intents.not_cancelable(command.correlation_id))
-            await self.inquiry.settlement.settle_ended(await provider.cancel(begun), begun, expired=False)
+            ended = await provider.cancel(begun)
+            if isinstance(ended, BeingPaid):
+                return await once.unavailable(command, refusals.being_paid(command.correlation_id))
+            await self.inquiry.settlement.settle_ended(ended, begun, expired=False)
         elif status == Status.EXPIRED:
             # Told by the clock alone; the provider may know of a payment at the last moment.
             await self.inquiry.bring_up_to_date(begun)

@@ -38,7 +38,7 @@ class Inquiry:
             ASKED.labels(payment.provider).inc()
             told = await provider.find(payment)
         over = payment.status is Status.PENDING and payment.told_at(utc_now()) == Status.EXPIRED
-        if isinstance(told, Open) and over:
+        if isinstance(told, Open) and over and not told.being_paid:
             # Over on our side: ended there too before we say so, or somebody could still pay it.
             await self.settlement.settle_ended(await provider.cancel(payment), payment, expired=True)
         else:

@@ -14,13 +14,13 @@ from services.payments.domain import orders as domain
 from services.payments.domain import payments, refusals
 from services.payments.domain.facts import Paid
 from services.payments.domain.orders import SESSIONS_MAX, Form, Order
-from services.payments.domain.payments import Moved, Payment, Status
+from services.payments.domain.payments import Moved, NextStep, Payment, Status
 from services.payments.fulfilment.base import InvalidForm, Locale
 from services.payments.handlers.once import Once, check_deadline
 from services.payments.handlers.opening import Opening
 from services.payments.handlers.settlement import Settlement
 from services.payments.products import Product
-from services.payments.providers.base import Canceled, Payer
+from services.payments.providers.base import BeingPaid, Canceled, Payer
 from services.payments.store import audit
 from services.payments.store import orders as store
 from services.payments.store import payments as payment_store
@@ -171,7 +171,11 @@ class Orders:
         for session in older:
             provider = self.opening.providers.get(session.provider)
             if session.status is Status.PENDING and provider is not None:
-                await self.settlement.settle_ended(await provider.cancel(session), session, expired=False)
+                ended = await provider.cancel(session)
+                if isinstance(ended, BeingPaid):
+                    await self.settlement.settle_ended(Canceled(), payment, expired=False)
+                    return refusals.being_paid(request_id)
+                await self.settlement.settle_ended(ended, session, expired=False)
         async with connection(self.opening.pool) as db:
             order = await store.find_order(db, payment.order_id)
         if order is None or order.paid_payment_id in (None, payment.payment_id):
@@ -269,16 +273,16 @@ def _malformed(request_id: str, problems: tuple[FieldProblem, ...]) -> Refused:
     return Refused(code="invalid_request", detail=f"not valid: {names}", errors=problems, request_id=request_id)
 
 
-def _created(payment: Payment, _: str | None) -> OrderCreated:
+def _created(payment: Payment, step: NextStep) -> OrderCreated:
     assert payment.order_id is not None
     assert payment.session_id is not None
-    assert payment.payment_url is not None
+    assert step.url is not None
     assert payment.expires_at is not None
     return OrderCreated(
         order_id=payment.order_id,
         payment_id=payment.payment_id,
         session_id=payment.session_id,
-        payment_url=payment.payment_url,
+        payment_url=step.url,
         amount_minor=payment.money.amount_minor,
         currency=payment.money.currency,
         method=payment.provider,

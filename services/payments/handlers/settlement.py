@@ -22,7 +22,7 @@ from services.payments.handlers import told
 from services.payments.handlers.kept_apart import alert
 from services.payments.handlers.locked import Locked, write_matched
 from services.payments.handlers.named import with_sessions
-from services.payments.providers.base import Canceled, Ended, Open, Provider, ProviderEvent, Told, Unknown
+from services.payments.providers.base import BeingPaid, Canceled, Ended, Open, Provider, ProviderEvent, Told, Unknown
 from services.payments.store import events as event_store
 from services.payments.store import orders as order_store
 from services.payments.store import payments as store
@@ -138,7 +138,7 @@ class Settlement:
 
     async def settle_ended(self, ended: Ended, payment: Payment, *, expired: bool) -> None:
         """What came of ending the session at the provider, because it is over (`expired`) or was given up."""
-        if isinstance(ended, Unknown):
+        if isinstance(ended, (Unknown, BeingPaid)):
             return
         close = domain.expire if expired else domain.cancel
 

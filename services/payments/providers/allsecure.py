@@ -58,7 +58,7 @@ from shared.money import MoneyError
 log = structlog.get_logger(__name__)
 
 QUESTIONS_PER_MINUTE: Final = 40
-"""Of 60 that an API user has, unless more was agreed; the rest is for those who wait: confirming, refunds, payouts, answers that were lost."""
+"""Of 60 that an API user has, unless more was agreed; the rest is for those who wait: confirming, refunds, payouts, lost answers."""
 
 LOST_ADDRESS: Final = "The payment page could not be opened; nothing was charged, please start again."
 _NOT_ASKED_FOR: Final = "AllSecure wants this paid in a way that is not offered here."

@@ -57,9 +57,16 @@ class Unknown:
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """The session is there and nobody has paid or ended it; `expired`: nobody can any more."""
+    """The session is there and nobody has paid or ended it; `expired`: nobody can any more; `being_paid`: the payer has done their part,
+    and the bank decides later."""
 
     expired: bool
+    being_paid: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BeingPaid:
+    """The payer has done their part, so the session cannot be ended; it is open until the provider tells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +79,7 @@ class Canceled:
 
 Created = Accepted | Rejected | Unavailable | Unknown
 Told = Paid | Declined | Closed | Open | Unknown
-Ended = Canceled | Paid | Declined | Closed | Unknown
+Ended = Canceled | Paid | Declined | Closed | BeingPaid | Unknown
 
 
 @dataclass(frozen=True, slots=True)

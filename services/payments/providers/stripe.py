@@ -18,6 +18,7 @@ from services.payments.domain.return_pages import ReturnPages
 from services.payments.providers import stripe_events
 from services.payments.providers.base import (
     Accepted,
+    BeingPaid,
     Canceled,
     Created,
     Ended,
@@ -103,7 +104,7 @@ class StripeProvider:
         return _told(payment, intent)
 
     async def cancel(self, payment: Payment) -> Ended:
-        """Unknown while the money is on its way (`processing`): then the session cannot be ended, and nobody must say that it has been."""
+        """BeingPaid while the money is on its way (`processing`): then Stripe cancels nothing."""
         if payment.provider_reference is None:
             return Canceled()
         # A key of its own: what was refused once may be possible now, and must not be answered from memory.
@@ -127,6 +128,8 @@ class StripeProvider:
                 return Canceled()
             case Paid():
                 return told
+            case Open(being_paid=True):
+                return BeingPaid()
             case _:
                 return Unknown()
 
@@ -172,7 +175,9 @@ def _told(payment: Payment, intent: Intent) -> Paid | Closed | Open | Unknown:
                 return Unknown()
         case "canceled":
             return Closed(payment.session_id, utc_now() if intent.canceled_at is None else latest_moment(intent.canceled_at))
-        case "requires_payment_method" | "requires_confirmation" | "requires_action" | "processing" | "requires_capture":
+        case "processing":
+            return Open(expired=False, being_paid=True)
+        case "requires_payment_method" | "requires_confirmation" | "requires_action" | "requires_capture":
             # After a declined attempt, too: it can be tried again with another card.
             return Open(expired=False)
         case status:

@@ -35,7 +35,9 @@ CREDENTIALS: Final = {
 class AllSecureStage:
     name: Final = "allsecure"
     sums: Final = (Money(200_000, "rsd"), Money(5_000, "jpy"), Money(5_125, "kwd"))
-    plays: frozenset[Play] = frozenset({"3ds", "give_up", "refund_elsewhere", "fail_refunds", "disputes", "faults", "strangers", "confirm"})
+    plays: frozenset[Play] = frozenset(
+        {"3ds", "give_up", "refund_elsewhere", "fail_refunds", "disputes", "faults", "strangers", "confirm", "slow"}
+    )
     create_operation = "debit"
     find_operation = "status"
     refund_operation = "refund"
@@ -65,6 +67,12 @@ class AllSecureStage:
 
     async def pay_with_3ds(self, session: Session, *, passes: bool) -> None:
         await self.emulator.control.require_3ds(str(session.session_id), passes)
+
+    async def pay_slowly(self, session: Session) -> None:
+        await self.emulator.control.pend(str(session.session_id))
+
+    async def settle_slowly(self, session: Session) -> None:
+        await self.emulator.control.settle(str(session.session_id))
 
     async def give_up(self, session: Session) -> None:
         await self.emulator.control.cancel(str(session.session_id))

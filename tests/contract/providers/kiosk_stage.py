@@ -63,6 +63,12 @@ class KioskStage:
     async def pay_with_3ds(self, session: Session, *, passes: bool) -> None:
         await self.emulator.control.require_3ds(str(session.session_id), passes)
 
+    async def pay_slowly(self, session: Session) -> None:
+        raise NotImplementedError
+
+    async def settle_slowly(self, session: Session) -> None:
+        raise NotImplementedError
+
     async def give_up(self, session: Session) -> None:
         await self.emulator.control.cancel(str(session.session_id))
 

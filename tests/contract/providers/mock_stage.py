@@ -74,6 +74,12 @@ class MockStage:
     async def pay_with_3ds(self, session: Session, *, passes: bool) -> None:
         raise NotImplementedError
 
+    async def pay_slowly(self, session: Session) -> None:
+        raise NotImplementedError
+
+    async def settle_slowly(self, session: Session) -> None:
+        raise NotImplementedError
+
     async def give_up(self, session: Session) -> None:
         raise NotImplementedError
 

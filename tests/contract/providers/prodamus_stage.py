@@ -52,6 +52,12 @@ class ProdamusStage:
     async def pay_with_3ds(self, session: Session, *, passes: bool) -> None:
         raise NotImplementedError
 
+    async def pay_slowly(self, session: Session) -> None:
+        raise NotImplementedError
+
+    async def settle_slowly(self, session: Session) -> None:
+        raise NotImplementedError
+
     async def give_up(self, session: Session) -> None:
         await self.emulator.control.cancel(await self._visit(session))
 

@@ -36,9 +36,10 @@ class TheirCharge:
     disputed_minor: int = 0
 
 
-Play = Literal["3ds", "attempts", "give_up", "refund_elsewhere", "fail_refunds", "disputes", "faults", "strangers", "confirm"]
+Play = Literal["3ds", "attempts", "give_up", "refund_elsewhere", "fail_refunds", "disputes", "faults", "strangers", "confirm", "slow"]
 """What a stage can show besides paying: 3-D Secure; a declined attempt that leaves the session open; …; `faults`: a wire that can break;
-`strangers`: charges of another system on the same account; `confirm`: confirming is a question (the mock's pays)."""
+`strangers`: charges of another system on the same account; `confirm`: confirming is a question (the mock's pays);
+`slow`: banks that decide later."""
 
 
 class Stage(Protocol):
@@ -72,6 +73,14 @@ class Stage(Protocol):
         ...
 
     async def pay_with_3ds(self, session: Session, *, passes: bool) -> None: ...
+    async def pay_slowly(self, session: Session) -> None:
+        """The payer has done their part, and the bank decides later."""
+        ...
+
+    async def settle_slowly(self, session: Session) -> None:
+        """The bank says yes."""
+        ...
+
     async def give_up(self, session: Session) -> None:
         """The payer goes back to the shop."""
         ...

@@ -36,7 +36,7 @@ class StripeStage:
         Money(500_000, "mga"),
     )
     plays: frozenset[Play] = frozenset(
-        {"3ds", "attempts", "refund_elsewhere", "fail_refunds", "disputes", "faults", "strangers", "confirm"}
+        {"3ds", "attempts", "refund_elsewhere", "fail_refunds", "disputes", "faults", "strangers", "confirm", "slow"}
     )
     create_operation = "create_payment_intent"
     find_operation = "retrieve_payment_intent"
@@ -67,6 +67,12 @@ class StripeStage:
 
     async def pay_with_3ds(self, session: Session, *, passes: bool) -> None:
         await self.emulator.control.require_3ds(_intent(session), passes)
+
+    async def pay_slowly(self, session: Session) -> None:
+        await self.emulator.control.pay_slowly(_intent(session))
+
+    async def settle_slowly(self, session: Session) -> None:
+        await self.emulator.control.settle(_intent(session), True)
 
     async def give_up(self, session: Session) -> None:
         raise NotImplementedError

@@ -133,6 +133,21 @@ async def test_a_session_that_nobody_paid_in_time_expires(world: ProviderWorld) 
     assert await world.available(made) == 0
 
 
+@plays("slow")
+async def test_what_the_bank_decides_later_is_neither_canceled_nor_over_until_it_has(world: ProviderWorld) -> None:
+    made = await world.deposit()
+    await world.stage.pay_slowly(session_of(made))
+    await world.arrive()
+    assert await world.cancel(made) == "payment_processing"
+    await world.expire(made)
+    (row,) = await world.payments.rows("select status from payments.payments where payment_id = $1", made.payment_id)
+    assert row["status"] == "pending", "nobody says that it is over while the money is on its way"
+    await world.stage.settle_slowly(session_of(made))
+    await world.arrive()
+    assert await world.status(made) == "completed"
+    assert await world.available(made) == made.amount_minor
+
+
 @cannot("cancel")
 async def test_where_sessions_cannot_be_ended_late_money_is_credited_all_the_same(world: ProviderWorld) -> None:
     made = await world.deposit()
