@@ -101,6 +101,16 @@ class ProviderAccounts(BaseSettings):
         return tuple(played)
 
     @property
+    def played_here(self) -> tuple[str, ...]:
+        """The variables that lead to an emulator on this machine in a provider's place: its money is as little worth as the mock's."""
+        addresses = {
+            "STRIPE_API_BASE": self.stripe_api_base if self._stripe_secret else None,
+            "ALLSECURE_BASE_URL": self.allsecure_base_url if self._has_allsecure else None,
+            "PRODAMUS_PAGE_URL": self.prodamus_page_url,
+        }
+        return tuple(name for name, url in addresses.items() if url is not None and urlsplit(url).hostname in LOOPBACK)
+
+    @property
     def _stripe_secret(self) -> str:
         """How the key begins, as far as its mode: sk_live_, rk_test_, …; empty without one."""
         return "" if self.stripe_secret_key is None else self.stripe_secret_key.get_secret_value()[:8]

@@ -108,6 +108,8 @@ class PaymentsSettings(ProviderSettings, DatabaseSettings):
     def _no_live_money_beside_play_money(self) -> PaymentsSettings:
         if self.live and "mock" in self.enabled:
             raise ValueError(f"{self.live[0]} is live, and mock payments are on beside it: name PROVIDERS without mock")
+        if self.live and self.played_here:
+            raise ValueError(f"{self.live[0]} is live, and {self.played_here[0]} leads to an emulator beside it: set the provider's own")
         if self.live and self.payouts == "mock":
             raise ValueError(f"{self.live[0]} is live, and mock payouts are on beside it: set PAYOUT_METHOD to manual or none")
         return self

@@ -127,6 +127,16 @@ def test_test_money_lives_beside_the_mock(test_only: dict[str, Any]) -> None:
     assert PaymentsSettings(**GOOD, **test_only).live == ()
 
 
+def test_an_emulator_in_a_providers_place_is_known_and_has_no_live_money_beside_it() -> None:
+    here = "http://127.0.0.1:9"
+    emulators = {**STRIPE_TEST, "stripe_api_base": here, **ALLSECURE, "allsecure_base_url": here, **PRODAMUS, "prodamus_page_url": here}
+    assert PaymentsSettings(**GOOD, **emulators).played_here == ("STRIPE_API_BASE", "ALLSECURE_BASE_URL", "PRODAMUS_PAGE_URL")
+    assert PaymentsSettings(**GOOD, **STRIPE_TEST, **ALLSECURE).played_here == ()
+    assert PaymentsSettings(**GOOD, stripe_api_base=here, allsecure_base_url=here).played_here == (), "addresses without an account"
+    beside = {**STRIPE_LIVE, **ALLSECURE, "allsecure_base_url": here, "providers": "stripe,allsecure", "payout_method": "manual"}
+    assert "STRIPE_SECRET_KEY is live, and ALLSECURE_BASE_URL leads to an emulator beside it" in refused(**GOOD, **beside)
+
+
 def test_keys_of_two_modes_are_no_account() -> None:
     told = refused(**GOOD, **STRIPE_TEST, stripe_publishable_key="pk_live_4eC39HqLyjWD")
     assert "STRIPE_PUBLISHABLE_KEY and STRIPE_SECRET_KEY are of different modes" in told
