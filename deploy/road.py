@@ -14,6 +14,7 @@ from shared.contracts.topology import (
     DELIVERY_LIMIT,
     ENVELOPE_EVENTS,
     MAX_ATTEMPTS,
+    MAX_WAITS,
     ROUTES,
     Queue,
     Route,
@@ -81,6 +82,7 @@ def _failures() -> Iterator[str]:
     names = [queue.name for queue in work_queues()]
     delays = ", ".join(f"[retry.{seconds}s]" for seconds in DELAYS_SECONDS)
     yield f"failed once   ──▶ {delays} ──▶ back to its queue"
+    yield f"not its time  ──▶ the same, for a day ({MAX_WAITS} times)"
     yield f"{MAX_ATTEMPTS} times or unreadable, with reason and attempts, or handed out more than {DELIVERY_LIMIT} times"
     yield f"              ──▶ ({DEAD_LETTERS.name}) ──▶ [<queue>.dead] of"
     yield f"                  {', '.join(names)}"

@@ -50,6 +50,9 @@ DELIVERY_LIMIT: Final = 50
 MAX_ATTEMPTS: Final = 8
 """Failures of a message's own (never an outage) before it is a dead letter."""
 
+MAX_WAITS: Final = 720
+"""How often a message is put off whose time has not come (errors.NotYet) before it is a dead letter: for a day, by the longest delay."""
+
 ENVELOPE_EVENTS: Final = 100
 """Most events of one route in one message."""
 

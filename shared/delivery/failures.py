@@ -1,13 +1,14 @@
 """Where a message goes that could not be worked on: to a queue that delays it, or, for good, to its queue's dead letters.
 
 Both are published and confirmed before the original is acknowledged: the broker's own dead-lettering only serves crashes that repeat.
-An outage (database, broker) costs no attempt; failures of the message's own do, and MAX_ATTEMPTS of them end it.
+An outage (database, broker) costs no attempt; failures of the message's own do, and MAX_ATTEMPTS of them end it. What only has to wait for
+something else to happen (NotYet) is put off for a day, MAX_WAITS times: money may have moved that nobody else will ever tell of.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import asyncpg
@@ -16,13 +17,14 @@ from prometheus_client import Counter
 from pydantic import ValidationError
 
 from shared.contracts.base import new_id, utc_now
-from shared.contracts.topology import DEAD_LETTERS, DELAYS_SECONDS, MAX_ATTEMPTS, Queue, delay_exchange
-from shared.delivery.errors import Permanent
+from shared.contracts.topology import DEAD_LETTERS, DELAYS_SECONDS, MAX_ATTEMPTS, MAX_WAITS, Queue, delay_exchange
+from shared.delivery.errors import NotYet, Permanent
 from shared.delivery.publisher import Publisher
 
 log = structlog.get_logger(__name__)
 
 ATTEMPTS: Final = "x-attempts"
+WAITS: Final = "x-waits"
 REASON: Final = "x-reason"
 FIRST_FAILED_AT: Final = "x-first-failed-at"
 _REASON_LIMIT: Final = 300
@@ -45,13 +47,16 @@ class History:
 
     attempts: int = 0
     first_failed_at: str | None = None
+    waits: int = 0
 
     @classmethod
     def of(cls, headers: Mapping[str, Any] | None) -> History:
         headers = headers or {}
-        attempts = headers.get(ATTEMPTS, 0)
+        attempts, waits = headers.get(ATTEMPTS, 0), headers.get(WAITS, 0)
         first = headers.get(FIRST_FAILED_AT)
-        return cls(attempts if isinstance(attempts, int) else 0, first if isinstance(first, str) else None)
+        return cls(
+            attempts if isinstance(attempts, int) else 0, first if isinstance(first, str) else None, waits if isinstance(waits, int) else 0
+        )
 
 
 class FailedMessages:
@@ -63,17 +68,23 @@ class FailedMessages:
 
     async def retry_or_bury(self, body: bytes, *, key: str, correlation_id: str, history: History, error: Exception) -> None:
         """Later again, or a dead letter when `error` is Permanent or the attempts are used up. Raises what publishing raises."""
-        attempts = history.attempts + 1
-        if isinstance(error, Permanent) or attempts >= MAX_ATTEMPTS:
+        waits = isinstance(error, NotYet)
+        history = replace(history, waits=history.waits + waits)
+        attempts = history.attempts + (not waits)
+        tries, limit = (history.waits, MAX_WAITS) if waits else (attempts, MAX_ATTEMPTS)
+        if isinstance(error, Permanent) or tries >= limit:
             await self.bury(body, key=key, correlation_id=correlation_id, history=history, reason=describe(error))
             return
-        delay = DELAYS_SECONDS[min(attempts - 1, len(DELAYS_SECONDS) - 1)]
+        delay = DELAYS_SECONDS[min(tries - 1, len(DELAYS_SECONDS) - 1)]
         await self._send(delay_exchange(delay).name, body, key, correlation_id, _headers(history, attempts, describe(error)))
         RETRIED.labels(self._queue.name, "no").inc()
-        log.warning(
+        # What waits for so long may wait for something that does not come.
+        say = log.error if tries >= MAX_ATTEMPTS else log.warning
+        say(
             "message will be tried again",
             queue=self._queue.name,
             attempts=attempts,
+            waits=history.waits,
             in_seconds=delay,
             reason=describe(error),
             correlation_id=correlation_id,
@@ -122,4 +133,5 @@ def _text(error: BaseException) -> str:
 
 def _headers(history: History, attempts: int, reason: str) -> dict[str, str | int]:
     first = history.first_failed_at or utc_now().isoformat()
-    return {ATTEMPTS: attempts, REASON: reason, FIRST_FAILED_AT: first}
+    waited: dict[str, str | int] = {WAITS: history.waits} if history.waits else {}
+    return {ATTEMPTS: attempts, REASON: reason, FIRST_FAILED_AT: first} | waited

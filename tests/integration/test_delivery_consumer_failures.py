@@ -10,7 +10,7 @@ from typing import Any
 import aio_pika
 import pytest
 
-from shared.contracts.topology import MAX_ATTEMPTS
+from shared.contracts.topology import MAX_ATTEMPTS, MAX_WAITS
 from shared.delivery import consumer as consumer_module
 from shared.delivery.errors import Busy, NotYet, Permanent
 from shared.delivery.publisher import Publisher
@@ -114,6 +114,26 @@ async def test_what_is_not_there_yet_is_tried_until_it_is(world: World, fast_del
         await eventually(lambda: handler.done == [1], "handled at last")
     assert handler.times(1) == 4
     await settled(world)
+
+
+async def test_what_waits_for_something_else_outlasts_its_failures_and_is_put_off_for_a_day(world: World) -> None:
+    """A refund at the provider's own site, told while ours waits for a wallet that is away for a quarter of an hour: nobody tells it twice."""
+    handler = Handler()
+    handler.rule = lambda number: NotYet("its earlier step is under way") if handler.times(number) < 3 else ValueError("a bug")
+    body = json.dumps({"type": ROUTE.key, "events": [json.loads(event(1).model_dump_json())]}).encode()
+    async with consuming(world, handler):
+        for waits, delay in ((0, "retry.1s"), (MAX_ATTEMPTS * 10, "retry.120s")):
+            await world.send_bytes(body, headers={"x-waits": waits, "x-attempts": 1})
+            (waiting,) = await world.take(delay)
+            assert (waiting.headers["x-waits"], waiting.headers["x-attempts"]) == (waits + 1, 1)
+        await world.send_bytes(body, headers=waiting.headers)
+        (failed,) = await world.take("retry.5s")
+        assert (failed.headers["x-waits"], failed.headers["x-attempts"]) == (MAX_ATTEMPTS * 10 + 1, 2), "waiting costs no attempt"
+
+        handler.rule = lambda number: NotYet("its earlier step is under way")
+        await world.send_bytes(body, headers={"x-waits": MAX_WAITS - 1})
+        (dead,) = await world.take(QUEUE.dead_name)
+    assert (dead.headers["x-waits"], dead.headers["x-reason"]) == (MAX_WAITS, "NotYet: its earlier step is under way")
 
 
 async def test_each_retry_waits_longer_in_the_queue_of_its_delay(world: World) -> None:
