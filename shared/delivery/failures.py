@@ -133,5 +133,5 @@ def _text(error: BaseException) -> str:
 
 def _headers(history: History, attempts: int, reason: str) -> dict[str, str | int]:
     first = history.first_failed_at or utc_now().isoformat()
-    waited: dict[str, str | int] = {WAITS: history.waits} if history.waits else {}
-    return {ATTEMPTS: attempts, REASON: reason, FIRST_FAILED_AT: first} | waited
+    headers: dict[str, str | int] = {ATTEMPTS: attempts, REASON: reason, FIRST_FAILED_AT: first}
+    return headers | {WAITS: history.waits} if history.waits else headers

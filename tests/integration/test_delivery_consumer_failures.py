@@ -117,7 +117,7 @@ async def test_what_is_not_there_yet_is_tried_until_it_is(world: World, fast_del
 
 
 async def test_what_waits_for_something_else_outlasts_its_failures_and_is_put_off_for_a_day(world: World) -> None:
-    """A refund at the provider's own site, told while ours waits for a wallet that is away for a quarter of an hour: nobody tells it twice."""
+    """A refund at the provider's own site, told while ours waits for a wallet that is away for long: nobody tells it twice."""
     handler = Handler()
     handler.rule = lambda number: NotYet("its earlier step is under way") if handler.times(number) < 3 else ValueError("a bug")
     body = json.dumps({"type": ROUTE.key, "events": [json.loads(event(1).model_dump_json())]}).encode()
