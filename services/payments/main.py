@@ -45,7 +45,6 @@ from services.payments.handlers.intents import Intents
 from services.payments.handlers.mock_controls import MockControls
 from services.payments.handlers.mock_page import MockPage
 from services.payments.handlers.mock_sessions import MockSessions
-from services.payments.handlers.opening import PURPOSE as CLIENT_SECRET
 from services.payments.handlers.opening import Opening
 from services.payments.handlers.order_views import OrderViews
 from services.payments.handlers.orders import Orders
@@ -78,6 +77,7 @@ from services.payments.sagas import Saga, SagaRunner
 from services.payments.store import marks
 from services.payments.store import sessions as session_store
 from services.payments.store.events import PURPOSE as PROVIDER_EVENT
+from services.payments.store.next_steps import StepSeals
 from services.payments.store.orders import Seals
 from services.payments.store.payments import SCHEMA
 from shared import migrations, postgres
@@ -146,12 +146,12 @@ async def payments(settings: PaymentsSettings) -> AsyncIterator[None]:
         enabled = tuple(name for name in settings.enabled if name in providers)
         if enabled != settings.enabled:
             log.warning("PROVIDERS names some that are not configured", available=enabled)
-        await _keep_apart_from_play_money(pool, settings, is_play_money=mock is not None)
+        await _keep_apart_from_play_money(pool, settings, is_play_money=mock is not None or bool(settings.played_here))
         broker = make_broker(settings.amqp_url, app_id="payments", name=f"{name} commands")
         checks = {"broker": link.check, "database": lambda: postgres.check(pool), "commands": lambda: consuming(broker)}
         health = Health("payments", checks)
         waiters: Waiters[UUID] = Waiters(WAITERS_MAX)
-        answers = Seal(settings.data_keys, KEPT_ANSWER)
+        answers, steps = Seal(settings.data_keys, KEPT_ANSWER), StepSeals.of(settings.data_keys)
         opening = Opening(
             pool,
             providers,
@@ -160,7 +160,7 @@ async def payments(settings: PaymentsSettings) -> AsyncIterator[None]:
             timedelta(seconds=settings.session_ttl_seconds),
             settings.reconcile_after_seconds,
             answers,
-            Seal(settings.data_keys, CLIENT_SECRET),
+            steps,
         )
         ledger = Ledger(Requests(link, app_id="payments"))
         payouts: dict[str, Payouts] = adapters.payouts
@@ -213,10 +213,10 @@ async def payments(settings: PaymentsSettings) -> AsyncIterator[None]:
         ]
         audit = AuditLog(pool)
         questions = [
-            order_questions(OrderViews(pool, seals, waiters), mock_page),
+            order_questions(OrderViews(pool, seals, steps, waiters), mock_page),
             session_questions(sessions),
-            payment_questions(Views(pool, waiters), health),
-            checkout_questions(Checkout(pool, opening.seal, providers, enabled)),
+            payment_questions(Views(pool, steps, waiters), health),
+            checkout_questions(Checkout(pool, steps.secret, providers, enabled)),
             history_questions(History(pool, seal)),
             audit_questions(audit),
             withdrawal_questions(withdrawals),

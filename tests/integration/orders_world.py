@@ -17,7 +17,6 @@ from services.payments.fulfilment.base import CannotFulfil, FulfilmentOrder, Poi
 from services.payments.fulfilment.chakras import Chakras
 from services.payments.handlers.fulfilment import Fulfilments
 from services.payments.handlers.mock_page import MockPage
-from services.payments.handlers.opening import PURPOSE as CLIENT_SECRET
 from services.payments.handlers.opening import Opening
 from services.payments.handlers.order_views import OrderViews
 from services.payments.handlers.orders import Orders
@@ -43,9 +42,8 @@ from shared.contracts.payment_commands import Refused
 from shared.contracts.payment_events import ProviderEventReceived
 from shared.keys import Keys
 from shared.money import Money
-from shared.sealing import Seal
 from shared.waiting import Waiters
-from tests.integration.payments_world import ANSWERS, DATA_KEY, SECRET, PaymentsWorld, payments_world, sameness
+from tests.integration.payments_world import ANSWERS, DATA_KEY, SECRET, STEPS, PaymentsWorld, payments_world, sameness
 
 GUEST = "guest:somebody"
 PRICE = Money(99_000, "rsd")
@@ -214,12 +212,12 @@ async def orders_world(
             timedelta(seconds=session_ttl_seconds),
             0.001,
             ANSWERS,
-            Seal((DATA_KEY,), CLIENT_SECRET),
+            STEPS,
         )
         yield OrdersWorld(
             payments=payments,
             orders=Orders(opening, payments.settlement, products, seals),
-            views=OrderViews(payments.pool, seals, waiters),
+            views=OrderViews(payments.pool, seals, STEPS, waiters),
             fulfilments=Fulfilments(payments.pool, products, seals, waiters),
             page=MockPage(payments.pool, payments.mock, MockBook(payments.pool), payments.settlement, waiters),
             moody=moody,

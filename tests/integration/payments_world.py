@@ -20,7 +20,6 @@ from services.payments.handlers.deposits import Deposits
 from services.payments.handlers.inquiry import Inquiry
 from services.payments.handlers.intents import Intents
 from services.payments.handlers.mock_sessions import MockSessions
-from services.payments.handlers.opening import PURPOSE as CLIENT_SECRET
 from services.payments.handlers.opening import Opening
 from services.payments.handlers.sessions import Sessions
 from services.payments.handlers.settlement import Follow, Settlement
@@ -32,6 +31,7 @@ from services.payments.providers.base import Provider
 from services.payments.providers.mock import MockProvider
 from services.payments.reconciler import Reconciler
 from services.payments.store.events import PURPOSE as PROVIDER_EVENT
+from services.payments.store.next_steps import StepSeals
 from shared import postgres
 from shared.contracts.base import new_id, utc_now
 from shared.contracts.payment_commands import CompleteMockSession, CreateDeposit, DepositCreated, Idempotency, MockSessionDecided, Refused
@@ -47,6 +47,7 @@ from tests.servers import SECRET_KEY
 SECRET = SECRET_KEY
 DATA_KEY = "data-key-of-the-tests-0123456789abcdef"
 ANSWERS = Seal((DATA_KEY,), KEPT_ANSWER)
+STEPS = StepSeals.of((DATA_KEY,))
 
 
 class QuietRelay:
@@ -121,7 +122,7 @@ async def payments_world(
         waiters: Waiters[UUID] = Waiters()
         relay: Any = QuietRelay()
         settlement = Settlement(pool, providers, relay, waiters, Seal(data_keys, PROVIDER_EVENT), {} if follow is None else follow)
-        answers = Seal(data_keys, KEPT_ANSWER)
+        answers, steps = Seal(data_keys, KEPT_ANSWER), StepSeals.of(data_keys)
         opening = Opening(
             pool,
             providers,
@@ -130,7 +131,7 @@ async def payments_world(
             timedelta(seconds=session_ttl_seconds),
             0.001,
             answers,
-            Seal(data_keys, CLIENT_SECRET),
+            steps,
         )
         balance_payments = BalancePayments(pool, ledger or SilentLedger(), settlement)
         inquiry = Inquiry(providers, settlement, balance_payments)
@@ -143,7 +144,7 @@ async def payments_world(
             intents=Intents(opening, balance_payments, Keys((SECRET,)), fee_bps=fee_bps),
             confirming=Confirming(pool, answers, inquiry, mock),
             sessions=Sessions(pool, answers),
-            views=Views(pool, waiters),
+            views=Views(pool, steps, waiters),
             mock=mock,
         )
     finally:

@@ -14,6 +14,7 @@ from shared.contracts.base import new_id
 from shared.contracts.history import GetTimeline, TimelineView
 from shared.contracts.orders import OrderCreated
 from shared.contracts.withdrawals import GetWithdrawal, WithdrawalView
+from tests.integration.disk_world import on_disk
 from tests.integration.orders_world import OrdersWorld, orders_world, paid
 from tests.integration.payments_world import ANSWERS, PaymentsWorld
 from tests.integration.withdrawals_world import WithdrawalsWorld, withdrawals_world
@@ -44,12 +45,7 @@ class RetentionWorld:
             await self.orders.execute(f"update payments.{table} set {moved}", days * 86_400.0)  # noqa: S608
 
     async def dump(self) -> str:
-        """All that the database holds in clear."""
-        tables = await self.payments.rows(
-            "select tablename from pg_tables where schemaname = 'payments' and tablename <> 'schema_migrations'"
-        )
-        rows = [await self.payments.rows(f"select * from payments.{table['tablename']}") for table in tables]  # noqa: S608
-        return repr(rows)
+        return await on_disk(self.payments)
 
     async def order_row(self, order_id: UUID) -> dict[str, Any]:
         (row,) = await self.payments.rows("select * from payments.orders where order_id = $1", order_id)

@@ -12,17 +12,17 @@ import pytest
 from services.payments.domain.capabilities import AmountRange, Capabilities
 from services.payments.domain.facts import Paid
 from services.payments.handlers.checkout import Checkout
-from services.payments.handlers.opening import PURPOSE
 from services.payments.providers.base import Unknown
+from services.payments.store.next_steps import StepSeals
 from shared.contracts.base import new_id, utc_now
 from shared.contracts.checkout import CheckoutView, GetCheckout, ListMethods
 from shared.contracts.payment_commands import Refused
 from shared.delivery.errors import NotYet
 from shared.money import EXPONENTS, MAX_AMOUNT_MINOR, Money
-from shared.sealing import Seal, Unreadable
+from shared.sealing import Unreadable
 from tests.integration.intents_world import an_intent, cancel_command, emptied, with_demo_sessions
 from tests.integration.orders_world import OrdersWorld, orders_world
-from tests.integration.payments_world import DATA_KEY, deposit_command
+from tests.integration.payments_world import STEPS, deposit_command
 from tests.integration.scripted_provider import ScriptedProvider
 
 STRIPE = ScriptedProvider()
@@ -43,7 +43,7 @@ async def world(running: OrdersWorld, module_database_url: str) -> OrdersWorld:
 
 
 def checkout(world: OrdersWorld, **changes: Any) -> Checkout:
-    return replace(Checkout(world.payments.pool, Seal((DATA_KEY,), PURPOSE), {"stripe": STRIPE}, ("stripe",)), **changes)
+    return replace(Checkout(world.payments.pool, STEPS.secret, {"stripe": STRIPE}, ("stripe",)), **changes)
 
 
 async def seen(world: OrdersWorld, session_id: UUID | None, viewer: str | None) -> CheckoutView | str:
@@ -134,7 +134,7 @@ async def test_a_secret_whose_key_is_gone_is_an_error_and_no_empty_page(world: O
     made = await world.payments.deposit(method="stripe")
     query = GetCheckout(correlation_id="q", session_id=made.session_id, viewer_user_id="1")
     with pytest.raises(Unreadable):
-        await checkout(world, seal=Seal(("another-data-key-of-the-tests-0123456789",), PURPOSE)).session(query)
+        await checkout(world, seal=StepSeals.of(("another-data-key-of-the-tests-0123456789",)).secret).session(query)
 
 
 async def test_the_methods_that_are_on_in_their_order_with_what_they_take_and_can_do(world: OrdersWorld) -> None:

@@ -8,16 +8,14 @@ import pytest
 
 from services.payments.domain.capabilities import AmountRange
 from services.payments.domain.facts import Closed, Look, Paid
-from services.payments.handlers.opening import PURPOSE as CLIENT_SECRET
 from services.payments.providers.base import Accepted, Canceled, Rejected, Unavailable, Unknown
 from shared.contracts.base import utc_now
 from shared.contracts.payment_commands import DepositCreated, Refused
 from shared.contracts.queries import GetPayment, PaymentView
 from shared.delivery.errors import NotYet
 from shared.money import Money
-from shared.sealing import Seal
 from tests.integration.intents_world import an_intent, with_demo_sessions
-from tests.integration.payments_world import DATA_KEY, PaymentsWorld, deposit_command, payments_world, sameness
+from tests.integration.payments_world import STEPS, PaymentsWorld, deposit_command, payments_world, sameness
 from tests.integration.scripted_provider import ScriptedProvider
 
 
@@ -36,7 +34,7 @@ async def test_the_providers_own_name_and_the_payers_secret_are_kept_and_the_sec
         (row,) = await world.rows("select provider_reference, client_secret from payments.payments")
         assert row["provider_reference"] == f"pi_{created.session_id}"
         assert created.client_secret.encode() not in row["client_secret"]
-        assert Seal((DATA_KEY,), CLIENT_SECRET).open(row["client_secret"]) == created.client_secret.encode()
+        assert STEPS.secret.open(row["client_secret"]) == created.client_secret.encode()
 
 
 async def test_a_repeat_under_the_same_key_gets_the_same_secret_and_asks_nobody(fresh_database_url: str) -> None:

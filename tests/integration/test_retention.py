@@ -16,6 +16,7 @@ from services.payments.retention import Retention
 from shared.contracts.orders import CreateOrder, OrderCreated
 from shared.contracts.payment_commands import Refused
 from shared.money import Money
+from tests.integration.disk_world import written_before
 from tests.integration.intents_world import emptied
 from tests.integration.orders_world import order_command, paid
 from tests.integration.payments_world import ANSWERS
@@ -77,20 +78,24 @@ async def test_an_orders_personal_data_goes_and_what_was_bought_stays(world: Ret
     assert (after["opened_at"], after["settled_at"]) == (before["opened_at"], before["settled_at"])
 
 
+@pytest.mark.parametrize("readable", [False, True], ids=["sealed", "written before it was"])
 async def test_a_link_that_names_the_payer_goes_from_everywhere_and_a_repeat_is_still_answered(
-    world: RetentionWorld, monkeypatch: pytest.MonkeyPatch
+    world: RetentionWorld, monkeypatch: pytest.MonkeyPatch, readable: bool
 ) -> None:
     monkeypatch.setitem(world.orders.orders.products, "thing", _priced_in_rub(world))
     command = order_command("key-1", product="thing", points=None, method="prodamus", email=EMAIL)
     first = await answered(world, command)
     assert "ana%40example.rs" in first.payment_url
     await world.orders.execute("update payments.payments set status = 'expired'")
+    if readable:
+        await written_before(world.payments)
     await world.ages()
-    assert "ana%40example.rs" in await world.dump()
+    assert ("ana%40example.rs" in await world.dump()) is readable
 
     assert (await world.retention.prune())["orders"] == 1
 
     assert "ana%40example.rs" not in await world.dump()
+    assert await world.payments.rows("select payment_url, sealed_url from payments.payments") == [{"payment_url": None, "sealed_url": None}]
     again = await answered(world, order_command("key-1", product="thing", points=None, method="prodamus", email=EMAIL))
     assert again == first.model_copy(update={"payment_url": ""})
 

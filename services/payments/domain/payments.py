@@ -37,7 +37,8 @@ class Payment:
     """One payment: what is to be paid by whom through which provider, and how far it is. `user_id` is the payer, none for a guest.
     `refunding_minor` is on its way back, `refunded_minor` is back. `caller` scopes `external_id`, as it scopes idempotency keys.
     `booked_as`: the dedupe key that wallet was told; the charge's own reference may have come to be known only later.
-    `provider_reference`: the provider's own name of the session; `client_secret`: sealed."""
+    `provider_reference`: the provider's own name of the session. `sealed_url`, `client_secret`: the payer's next step, sealed;
+    `unsealed_url`: the link of a payment that was made before links were sealed."""
 
     payment_id: UUID
     session_id: UUID | None
@@ -50,7 +51,8 @@ class Payment:
     correlation_id: str
     created_at: datetime
     updated_at: datetime
-    payment_url: str | None = None
+    sealed_url: bytes | None = field(default=None, repr=False)
+    unsealed_url: str | None = field(default=None, repr=False)
     description: str = ""
     charge_reference: str | None = None
     refusal: Refused | None = None
@@ -69,6 +71,11 @@ class Payment:
     booked_as: str | None = None
     provider_reference: str | None = None
     client_secret: bytes | None = field(default=None, repr=False)
+
+    @property
+    def was_opened(self) -> bool:
+        """The provider has its session."""
+        return self.sealed_url is not None or self.unsealed_url is not None
 
     @property
     def title(self) -> str:
@@ -104,6 +111,15 @@ class Payment:
             if self.refunded_minor:
                 return "refunded" if self.refunded_minor == self.money.amount_minor else "partially_refunded"
         return self.status.value
+
+
+@dataclass(frozen=True, slots=True)
+class NextStep:
+    """What leads the payer on to paying: the provider's link, which may name the payer, and the secret for the provider's form. Nobody
+    else is to read them."""
+
+    url: str | None = field(default=None, repr=False)
+    client_secret: str | None = field(default=None, repr=False)
 
 
 # ---- what that means for a payment
@@ -181,11 +197,6 @@ def completed(payment: Payment, charge_reference: str, at: datetime) -> Payment:
 def refuse(payment: Payment, refusal: Refused) -> Payment:
     """A payment that is refused before anything was done for it."""
     return replace(payment, refusal=refusal, session_id=None, expires_at=None, status=Status.FAILED)
-
-
-def opened(payment: Payment, payment_url: str, expires_at: datetime, provider_reference: str | None = None) -> Payment:
-    """The provider has the session; the payer goes on at `payment_url`."""
-    return replace(payment, payment_url=payment_url, expires_at=expires_at, provider_reference=provider_reference)
 
 
 def choose_method(asked: str | None, enabled: Sequence[str], *, production: bool) -> str | None:

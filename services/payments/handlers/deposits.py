@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from services.payments.domain.payments import Payment
+from services.payments.domain.payments import NextStep, Payment
 from services.payments.handlers.once import Once
 from services.payments.handlers.opening import Opening
 from shared.contracts.payment_commands import CommandReply, CreateDeposit, DepositCreated
@@ -44,15 +44,15 @@ class Deposits:
         return await self._opening.open(command, command.payment_id, self._once, make, _created)
 
 
-def _created(payment: Payment, client_secret: str | None) -> DepositCreated:
+def _created(payment: Payment, step: NextStep) -> DepositCreated:
     assert payment.session_id is not None
-    assert payment.payment_url is not None
+    assert step.url is not None
     assert payment.expires_at is not None
     return DepositCreated(
         payment_id=payment.payment_id,
         session_id=payment.session_id,
-        payment_url=payment.payment_url,
-        client_secret=client_secret,
+        payment_url=step.url,
+        client_secret=step.client_secret,
         amount_minor=payment.money.amount_minor,
         currency=payment.money.currency,
         method=payment.provider,

@@ -9,7 +9,7 @@ import structlog
 
 from services.payments.domain import intents, refusals
 from services.payments.domain.fees import platform_fee
-from services.payments.domain.payments import PAID_FROM_BALANCE, Payment, Status
+from services.payments.domain.payments import PAID_FROM_BALANCE, NextStep, Payment, Status
 from services.payments.domain.sessions import CoachingSession
 from services.payments.handlers.balance_payments import BalancePayments
 from services.payments.handlers.once import Once, check_deadline
@@ -115,9 +115,9 @@ class Intents:
 
     def _ended(self, payment: Payment) -> IntentCreated | Refused:
         """The answer of a payment from the balance that is no longer pending."""
-        return payment.refusal if payment.refusal is not None else self._created(payment, None)
+        return payment.refusal if payment.refusal is not None else self._created(payment, NextStep())
 
-    def _created(self, payment: Payment, client_secret: str | None) -> IntentCreated:
+    def _created(self, payment: Payment, step: NextStep) -> IntentCreated:
         assert payment.coaching_session_id is not None
         assert payment.mentor_id is not None
         from_balance = payment.provider == PAID_FROM_BALANCE
@@ -129,8 +129,8 @@ class Intents:
             method=payment.provider,
             session_id=payment.coaching_session_id,
             mentor_id=payment.mentor_id,
-            client_secret=self._mock_secret(payment) if payment.provider == "mock" else client_secret,
-            payment_url=payment.payment_url,
+            client_secret=self._mock_secret(payment) if payment.provider == "mock" else step.client_secret,
+            payment_url=step.url,
             expires_at=payment.expires_at,
         )
 

@@ -12,11 +12,12 @@ import structlog
 from prometheus_client import Counter
 
 from services.payments.domain import capabilities, payments, refusals
-from services.payments.domain.payments import Payment, Status
+from services.payments.domain.payments import NextStep, Payment, Status
 from services.payments.handlers.once import Once, check_deadline
 from services.payments.providers.base import Accepted, Payer, Provider, Rejected, Unavailable, Unknown
 from services.payments.store import orders as order_store
 from services.payments.store import payments as store
+from services.payments.store.next_steps import StepSeals
 from shared.contracts.base import Reply, new_id, utc_now
 from shared.contracts.payment_commands import Command, CommandReply, Refused
 from shared.delivery.errors import NotYet
@@ -27,8 +28,6 @@ from shared.sealing import Seal
 log = structlog.get_logger(__name__)
 
 Answer = TypeVar("Answer", bound=Reply)
-
-PURPOSE: Final = "client-secret"
 
 UNAVAILABLE: Final = Counter("purser_provider_unavailable_total", "Payments that a provider would not open now", ["provider"])
 
@@ -54,7 +53,7 @@ class Opening:
     session_ttl: timedelta
     reconcile_after_seconds: float
     answers: Seal
-    seal: Seal
+    steps: StepSeals
 
     def choose(self, method: str | None, money: Money, request_id: str) -> Chosen:
         """Who takes `money` by `method`; refused when nobody does, or not such a sum."""
@@ -87,15 +86,16 @@ class Opening:
         payment_id: UUID,
         once: Once[Answer],
         make: Callable[[Connection, UUID], Awaitable[Payment | Refused]],
-        answer: Callable[[Payment, str | None], Answer],
+        answer: Callable[[Payment, NextStep], Answer],
         before: Callable[[Payment], Awaitable[Refused | None]] | None = None,
         payer: Payer = NOBODY,
     ) -> CommandReply[Answer]:
         """Makes the payment and its session once per key; any repeat gets the first answer. NotYet when the provider did not tell.
 
         `make` decides the new payment (or a refused one) under the given id, in the claiming transaction; a bare refusal leaves no payment.
-        `answer` tells of an opened one (the text is the provider's client secret). `before`: done before the provider is asked, each time
-        that it may be asked; it may still refuse. A provider that refuses to serve leaves the key free for a repeat, which goes on here.
+        `answer` tells of an opened one and where the payer goes on. `before`: done before the provider is asked, each time that it may be
+        asked; it may still refuse. A provider that refuses to serve leaves the key free for a repeat, which goes on here. Unreadable
+        (shared/sealing.py) when what an earlier answer to the same request was sealed with is gone.
         """
         again = True
 
@@ -115,14 +115,15 @@ class Opening:
         begun: Payment | CommandReply[Answer] = await once.begin(command, work, resource_id=payment_id)
         if isinstance(begun, CommandReply):
             return begun
-        if begun.payment_url is not None:
-            return await self._accepted(command, once, begun, answer)
+        if begun.was_opened:
+            return await self._accepted(command, once, begun, self.steps.open(begun), answer)
         if before is not None and (refusal := await before(begun)) is not None:
             return await once.refused(command, refusal)
         # No transaction is open while the provider is asked.
         match await self.providers[begun.provider].create(begun, payer, again=again):
             case Accepted() as accepted:
-                return await self._accepted(command, once, self._opened(begun, accepted), answer)
+                step = NextStep(accepted.payment_url, accepted.client_secret)
+                return await self._accepted(command, once, self._opened(begun, accepted, step), step, answer)
             case Rejected(reason):
                 return await self._rejected(command, once, begun, reason)
             case Unavailable(reason):
@@ -146,18 +147,21 @@ class Opening:
         assert known is not None
         return known
 
-    def _opened(self, payment: Payment, accepted: Accepted) -> Payment:
-        secret = accepted.client_secret
-        opened = payments.opened(payment, accepted.payment_url, accepted.expires_at, accepted.provider_reference)
-        return replace(opened, client_secret=None if secret is None else self.seal.close(secret.encode()))
+    def _opened(self, payment: Payment, accepted: Accepted, step: NextStep) -> Payment:
+        return replace(
+            payment,
+            sealed_url=self.steps.close_url(step),
+            client_secret=self.steps.close_secret(step),
+            expires_at=accepted.expires_at,
+            provider_reference=accepted.provider_reference,
+        )
 
     async def _accepted(
-        self, command: Command, once: Once[Answer], opened: Payment, answer: Callable[[Payment, str | None], Answer]
+        self, command: Command, once: Once[Answer], opened: Payment, step: NextStep, answer: Callable[[Payment, NextStep], Answer]
     ) -> CommandReply[Answer]:
-        secret = None if opened.client_secret is None else self.seal.open(opened.client_secret).decode()
         async with transaction(self.pool) as tx:
             await store.save_session(tx, opened)
-            reply = await once.keep(tx, command, once.reply(answer(opened, secret)))
+            reply = await once.keep(tx, command, once.reply(answer(opened, step)))
         log.info(
             f"{opened.kind} created",
             payment_id=str(opened.payment_id),

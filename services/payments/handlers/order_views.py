@@ -10,6 +10,7 @@ from services.payments.domain.orders import Order, masked_email, masked_phone, t
 from services.payments.domain.payments import Payment
 from services.payments.store import orders as store
 from services.payments.store import payments as payment_store
+from services.payments.store.next_steps import StepSeals
 from services.payments.store.orders import Seals
 from shared.contracts.base import utc_now
 from shared.contracts.orders import GetInterpretation, GetOrder, Interpretation, OrderView
@@ -26,6 +27,7 @@ class OrderViews:
 
     pool: Pool
     seals: Seals
+    steps: StepSeals
     waiters: Waiters[UUID]
 
     async def order(self, query: GetOrder) -> OrderView | Refused:
@@ -45,7 +47,7 @@ class OrderViews:
             payment_id=shown.payment_id,
             session_id=shown.session_id,
             payment_status=shown.told_at(utc_now()),
-            payment_url=shown.payment_url,
+            payment_url=self.steps.shown_url(shown),
             method=shown.provider,
             amount_minor=order.money.amount_minor,
             currency=order.money.currency,

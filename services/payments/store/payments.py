@@ -20,7 +20,8 @@ SCHEMA: Final = "payments"
 COLUMNS: Final = """
     payment_id, session_id, user_id, kind, provider, amount_minor, currency, status, charge_reference, locale, payment_url, description,
     refusal, correlation_id, expires_at, completed_at, created_at, updated_at, mentor_id, coaching_session_id, order_id, fee_minor,
-    refunding_minor, refunded_minor, dispute_status, caller, external_id, metadata, credit_reference, provider_reference, client_secret
+    refunding_minor, refunded_minor, dispute_status, caller, external_id, metadata, credit_reference, provider_reference, client_secret,
+    sealed_url
 """
 
 
@@ -39,7 +40,7 @@ async def insert_payment(tx: Connection, payment: Payment, *, reconcile_after_se
             status = await tx.execute(
                 """
                 insert into payments.payments (
-                    payment_id, session_id, user_id, kind, provider, amount_minor, currency, status, locale, payment_url, description,
+                    payment_id, session_id, user_id, kind, provider, amount_minor, currency, status, locale, sealed_url, description,
                     refusal, correlation_id, expires_at, created_at, updated_at, reconcile_at, mentor_id, coaching_session_id, order_id,
                     fee_minor, caller, external_id, metadata, external_id_held
                 ) values (
@@ -57,7 +58,7 @@ async def insert_payment(tx: Connection, payment: Payment, *, reconcile_after_se
                 payment.money.currency,
                 payment.status,
                 payment.locale,
-                payment.payment_url,
+                payment.sealed_url,
                 payment.description,
                 None if payment.refusal is None else payment.refusal.model_dump_json(),
                 payment.correlation_id,
@@ -100,11 +101,11 @@ async def save_session(tx: Connection, opened: Payment) -> None:
     await tx.execute(
         """
         update payments.payments
-        set payment_url = $2, expires_at = $3, provider_reference = $4, client_secret = $5, updated_at = clock_timestamp()
-        where payment_id = $1 and payment_url is null
+        set sealed_url = $2, expires_at = $3, provider_reference = $4, client_secret = $5, updated_at = clock_timestamp()
+        where payment_id = $1 and sealed_url is null and payment_url is null
         """,
         opened.payment_id,
-        opened.payment_url,
+        opened.sealed_url,
         opened.expires_at,
         opened.provider_reference,
         opened.client_secret,
@@ -117,7 +118,7 @@ async def save_rejected(tx: Connection, payment_id: UUID, refusal: Refused) -> N
         """
         update payments.payments
         set status = 'failed', refusal = $2, external_id_held = false, updated_at = clock_timestamp()
-        where payment_id = $1 and status = 'pending' and payment_url is null
+        where payment_id = $1 and status = 'pending' and sealed_url is null and payment_url is null
         """,
         payment_id,
         refusal.model_dump_json(),
@@ -271,7 +272,8 @@ def payment_of(row: Any) -> Payment:
         correlation_id=row["correlation_id"],
         created_at=row["created_at"],
         updated_at=row["updated_at"],
-        payment_url=row["payment_url"],
+        sealed_url=row["sealed_url"],
+        unsealed_url=row["payment_url"],
         description=row["description"],
         charge_reference=row["charge_reference"],
         refusal=None if row["refusal"] is None else Refused.model_validate_json(row["refusal"]),
