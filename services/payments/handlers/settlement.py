@@ -32,7 +32,7 @@ from services.payments.store.payments import SCHEMA
 from shared.contracts.base import utc_now
 from shared.contracts.payment_events import ProviderEventReceived
 from shared.delivery import outbox
-from shared.delivery.errors import Permanent
+from shared.delivery.errors import NotYet, Permanent
 from shared.delivery.failures import Failure
 from shared.delivery.relay import Relay
 from shared.postgres import Connection, Pool, transaction
@@ -234,9 +234,11 @@ class Settlement:
         failures: list[Failure] = []
         for index, message in enumerate(events):
             provider = self.providers.get(message.provider)
+            if provider is None:
+                # Gateway has its secret already, or still: what it tells is read once its credentials are here, too.
+                failures.append(Failure(index, NotYet(f"no provider {message.provider}")))
+                continue
             try:
-                if provider is None:
-                    raise Permanent(f"no provider {message.provider}")
                 reads.append(_Read(message, provider.read_event(message.headers, message.body)))
             except Permanent as error:
                 failures.append(Failure(index, error))
