@@ -1,4 +1,4 @@
-"""Webhooks that are forged, lost or of a provider that is switched off: nothing is believed that is not proven, and nothing is lost."""
+"""Webhooks that are forged, lost or of a provider that is switched off: what is not proven is not believed, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 import psutil
 import pytest
 
+from deploy.local.errors import LocalError
 from deploy.local.ports import is_free
 from deploy.local.postgres import PostgresServer
 from deploy.local.rabbitmq import RabbitmqServer
@@ -26,7 +27,8 @@ SOON_SECONDS = 2
 
 @pytest.fixture(scope="module")
 async def stack(postgres_server: PostgresServer, rabbitmq_server: RabbitmqServer) -> AsyncIterator[Stack]:
-    async with shared_stack(postgres_server, rabbitmq_server, {"PROVIDERS": ",".join(NAMES)}, stand_ins=NAMES) as running:
+    settings = {"PROVIDERS": ",".join(NAMES), "PAYOUT_METHOD": "manual"}  # the mock has no part in this
+    async with shared_stack(postgres_server, rabbitmq_server, settings, stand_ins=NAMES) as running:
         yield running
         status, output = await verify(running)
         assert status == 0, output
@@ -162,3 +164,18 @@ async def test_who_is_switched_off_for_new_payments_still_tells_of_the_old(
     assert {"allsecure", "prodamus"}.isdisjoint(method["method"] for method in configured)
     assert [(one["status"], one["accepted"]) for one in attempts] == [(200, True)] * 2
     assert (await student.balance(CURRENCY))["available_minor"] == 2 * MINOR
+
+
+async def test_real_money_never_shares_the_book_in_which_stand_ins_have_paid(stack: Stack) -> None:
+    """What marks the database is that emulators have played."""
+    real = {
+        "STRIPE_SECRET_KEY": "sk_live_4eC39HqLyjWDarjtT1zdp7dc",
+        "STRIPE_PUBLISHABLE_KEY": "pk_live_4eC39HqLyjWDarjtT1zdp7dc",
+        "STRIPE_API_BASE": "https://api.stripe.com",
+        "ALLSECURE_BASE_URL": "https://asxgw.com",
+        "PRODAMUS_PAGE_URL": "https://shop.payform.ru",
+    }
+    await stack.stop_service("payments")
+    with pytest.raises(LocalError, match="this database holds mock money, and STRIPE_SECRET_KEY is live: use another one"):
+        await stack.start_service("payments", settings=real)
+    await stack.start_service("payments", settings={})
