@@ -1,6 +1,7 @@
 """Personal data at rest: sealed with Fernet (cryptography's; AES-128-CBC with HMAC-SHA256) under a key of its own for each purpose.
 
-The first of DATA_KEYS seals, all of them open: to roll, put a new one in front, and drop the old one when nothing sealed with it is left.
+The first of DATA_KEYS seals, all of them open. To roll: add a new one behind, put it in front when every replica has it, and drop
+the old one when nothing sealed with it is left.
 """
 
 from __future__ import annotations
