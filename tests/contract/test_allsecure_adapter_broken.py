@@ -11,7 +11,7 @@ import pytest
 
 from services.payments.domain.facts import Paid
 from services.payments.providers.allsecure import LOST_ADDRESS
-from services.payments.providers.base import Accepted, Open, PaidOut, RefundAccepted, Rejected, Unavailable, Unknown
+from services.payments.providers.base import Accepted, NoSuchRefund, Open, PaidOut, RefundAccepted, Rejected, Unavailable, Unknown
 from tests.contract.allsecure_world import (
     PAYER,
     AllSecureWorld,
@@ -167,7 +167,7 @@ async def test_a_refund_and_a_payout_that_nobody_did_are_unknown_until_they_are_
     world.emulator.faults.once(kind, "refund", times=3)
     world.emulator.faults.once(kind, "payout", times=3)
     assert await world.refunds.refund(order) == Unknown()
-    assert await world.refunds.find_refund(order) == Unknown(), "8001: they do not know it"
+    assert await world.refunds.find_refund(order) == NoSuchRefund(), "8001: they do not know it"
     assert await world.payouts.pay_out(payout) == Unknown()
     assert await world.payouts.find_payout(payout) == Unknown()
     world.emulator.faults.off()

@@ -11,7 +11,7 @@ import pytest
 
 from services.payments.domain.facts import RefundTold
 from services.payments.providers import stripe_client, stripe_lists
-from services.payments.providers.base import RefundAccepted, RefundDeclined, Unknown
+from services.payments.providers.base import NoSuchRefund, RefundAccepted, RefundDeclined, Unknown
 from shared.contracts.base import new_id, utc_now
 from shared.money import Money
 from tests.contract.stripe_world import EUROS, StripeWorld, order, stripe_world
@@ -144,7 +144,7 @@ async def test_what_never_arrived_is_sent_again_under_the_same_key(world: Stripe
     back = order(await world.paid())
     world.emulator.faults.once(kind, REFUND, times=3)
     assert await world.refunds.refund(back) == Unknown()
-    assert await world.refunds.find_refund(back) == Unknown()
+    assert await world.refunds.find_refund(back) == NoSuchRefund()
     assert isinstance(await world.refunds.refund(back), RefundAccepted)
     assert len(world.refunds_of(back)) == 1
 
@@ -156,7 +156,7 @@ async def test_a_failure_that_stripe_keeps_is_for_somebody_to_settle_by_hand(wor
     # Nobody knows whether Stripe carries it out yet: another key might send it twice.
     assert await world.refunds.refund(back) == Unknown()
     assert await world.refunds.refund(back) == Unknown()
-    assert await world.refunds.find_refund(back) == Unknown()
+    assert await world.refunds.find_refund(back) == NoSuchRefund()
     made = await world.payer.refund_elsewhere(payment.provider_reference)
     by_hand: Any = {"metadata": {"purser_refund_id": str(back.refund_id), "purser_session_id": str(back.session_id)}}
     await world.api.v1.refunds.update_async(made.refund, by_hand)

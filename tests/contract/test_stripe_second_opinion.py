@@ -25,7 +25,7 @@ from pydantic import BaseModel
 
 from services.gateway.signatures import stripe as signatures
 from services.payments.domain.facts import Look
-from services.payments.providers.base import RefundAccepted, Unknown
+from services.payments.providers.base import NoSuchRefund, RefundAccepted
 from services.payments.providers.stripe_client import NotServed, SaidNo, StripeApi
 from services.payments.providers.stripe_refunds import StripeRefunds
 from shared.contracts.base import new_id
@@ -151,7 +151,7 @@ async def test_refunds_in_parts_are_made_and_found_by_what_we_wrote_into_them(op
     assert first.settled
     assert first.provider_reference != second.provider_reference
     assert [await refunds.find_refund(one), await refunds.find_refund(two)] == [first, second]
-    assert await refunds.find_refund(order(payment, charge_reference=made.id)) == Unknown()
+    assert await refunds.find_refund(order(payment, charge_reference=made.id)) == NoSuchRefund()
 
 
 async def test_its_signature_is_stripes_and_its_old_version_makes_us_ask(opinion: Opinion) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from services.payments.ledger import NotPostedYet, Silent
-from services.payments.providers.base import RefundAnswer, RefundOrder, Unknown
+from services.payments.providers.base import FoundRefund, RefundAnswer, RefundOrder, Unknown
 from services.payments.providers.mock_refunds import MockRefunds
 from shared.contracts.base import Message
 from shared.contracts.payment_commands import Refused
@@ -71,9 +71,10 @@ class SteeredLedger:
 
 
 class SteeredRefunds:
-    """The mock; requests can be lost on their way there, or their answers on the way back."""
+    """The mock; requests can be lost on their way there, or their answers on the way back; `mute`: it tells nothing of what it has."""
 
     def __init__(self, mock: MockRefunds) -> None:
+        self.mute = False
         self.mock = mock
         self.sent: list[RefundOrder] = []
         self.lost = 0
@@ -90,8 +91,8 @@ class SteeredRefunds:
             return Unknown()
         return answer
 
-    async def find_refund(self, order: RefundOrder) -> RefundAnswer:
-        return await self.mock.find_refund(order)
+    async def find_refund(self, order: RefundOrder) -> FoundRefund:
+        return Unknown() if self.mute else await self.mock.find_refund(order)
 
 
 @dataclass

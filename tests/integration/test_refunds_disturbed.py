@@ -255,8 +255,9 @@ async def test_what_the_book_refuses_is_said_aloud_and_kept_under_way(world: Ref
     assert due
 
 
-async def test_a_refund_that_a_provider_forgot_for_a_day_is_only_asked_about(world: RefundsWorld) -> None:
-    """killbill #643 again: past the life of its key, the same order would be a second refund."""
+async def test_a_refund_that_a_provider_forgot_for_a_day_is_only_asked_about_until_it_surely_never_arrived(world: RefundsWorld) -> None:
+    """killbill #643 again: past the life of its key, the same order would be a second refund. But a key that is refused over a weekend must
+    not leave the money held for ever."""
     payment = await world.paid(5000)
     world.provider.lost = 1
     reply = await world.ask(payment)
@@ -266,8 +267,14 @@ async def test_a_refund_that_a_provider_forgot_for_a_day_is_only_asked_about(wor
         "update payments.refunds set sent_at = sent_at - interval '1 day' where refund_id = $1 returning 1", reply.answer.resource_id
     )
 
+    world.provider.mute = True
     await world.resume()
 
     assert (await world.row(reply.answer.resource_id)).state is State.SENDING
     assert len(world.provider.sent) == sent
     assert await world.available(payment.user_id) == (0, 5000)
+
+    world.provider.mute = False
+    await world.resume()
+    assert (await world.row(reply.answer.resource_id)).state is State.SUCCEEDED
+    assert await sent_at_the_mock(world, reply.answer.resource_id) == 1

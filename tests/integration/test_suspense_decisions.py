@@ -161,16 +161,32 @@ async def test_one_that_the_provider_settles_later_is_told_by_its_event(world: O
 
 
 async def test_a_refund_that_nobody_tells_of_is_not_sent_again_when_its_key_is_forgotten(world: OperatorsWorld) -> None:
+    """Unless the provider tells that it has never arrived."""
     item = await an_item(world)
     world.refunds.provider.lost = 1
     assert await world.decide(item.item_id, "refund") == "in-progress.v1"
     await world.rows(
         "update payments.suspense_items set refund_sent_at = now() - interval '21 hours' where item_id = $1 returning 1", item.item_id
     )
+    world.refunds.provider.mute = True
     await world.resume()
 
     sent = [order for order in world.refunds.provider.sent if order.charge_reference == item.reference]
     assert (len(sent), (await world.item(item.item_id)).status) == (1, "open")
+
+    world.refunds.provider.mute = False
+    await world.resume()
+    assert (await world.item(item.item_id)).status == "refunded"
+
+
+async def test_a_refund_that_the_provider_has_taken_is_never_sent_again(world: OperatorsWorld) -> None:
+    item = await an_item(world)
+    assert await world.decide(item.item_id, "refund", reason="mock:pending") == "in-progress.v1"
+    world.refunds.provider.mute = True
+    await world.resume()
+    world.refunds.provider.mute = False
+
+    assert len([order for order in world.refunds.provider.sent if order.charge_reference == item.reference]) == 1
 
 
 async def test_a_refund_that_fails_later_is_open_again_or_comes_back_as_another_item(world: OperatorsWorld) -> None:

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from services.payments.providers import stripe_client
-from services.payments.providers.base import NotStated, RefundAccepted, RefundAnswer, RefundDeclined, RefundOrder, Unknown
+from services.payments.providers.base import NoSuchRefund, NotStated, RefundAccepted, RefundAnswer, RefundDeclined, RefundOrder, Unknown
 from services.payments.providers.stripe_refunds import StripeRefunds
 from services.payments.providers.stripe_statements import StripeStatements
 from shared.contracts.base import new_id, utc_now
@@ -156,8 +156,14 @@ async def test_an_unknown_one_is_looked_for_among_its_charges_refunds() -> None:
     ]
 
 
-@pytest.mark.parametrize("answer", [page(), page(a_refund()), page(a_refund(), more=True), refusal(404, "resource_missing"), refusal(500)])
-async def test_what_stripe_never_heard_of_is_unknown(answer: Answer) -> None:
+@pytest.mark.parametrize("answer", [page(), page(a_refund())])
+async def test_what_is_not_in_the_whole_list_never_arrived(answer: Answer) -> None:
+    async with refunds(answer) as (stripe, _):
+        assert await stripe.find_refund(an_order()) == NoSuchRefund()
+
+
+@pytest.mark.parametrize("answer", [page(a_refund(), more=True), refusal(404, "resource_missing"), refusal(500)])
+async def test_what_no_whole_list_tells_is_unknown(answer: Answer) -> None:
     async with refunds(answer) as (stripe, wire):
         assert await stripe.find_refund(an_order()) == Unknown()
     assert len(wire.asked) <= 5

@@ -16,7 +16,7 @@ from services.payments.domain.payments import Payment
 from services.payments.domain.refunds import Refund, State
 from services.payments.handlers import told
 from services.payments.ledger import NotPostedYet, Silent
-from services.payments.providers.base import RefundAccepted, RefundAnswer, RefundDeclined, RefundOrder, Refunds, Unknown
+from services.payments.providers.base import FoundRefund, NoSuchRefund, RefundAccepted, RefundDeclined, RefundOrder, Refunds, Unknown
 from services.payments.store import disputes as dispute_store
 from services.payments.store import due
 from services.payments.store import payments as payment_store
@@ -166,16 +166,16 @@ class RefundSaga:
         return steps.not_covered
 
     async def _send(self, refund: Refund, payment: Payment, *, resumed: bool) -> Step | None:
-        """Whoever comes to it again asks first what became of it, and sends it again under the same key when nobody knows, for as long as
-        the provider knows the key."""
+        """Whoever comes to it again asks first what became of it, and sends it again under the same key when it never arrived, or, for as
+        long as the provider knows the key, when nobody knows."""
         provider = self.providers.get(refund.provider)
         if provider is None:
             log.error("nobody here can send this refund", provider=refund.provider, refund_id=str(refund.refund_id))
             return None
         order = _order(refund, payment)
-        answer = await provider.find_refund(order) if resumed else Unknown()
-        if isinstance(answer, Unknown):
-            if not steps.may_be_sent_again(refund, utc_now()):
+        answer: FoundRefund = await provider.find_refund(order) if resumed else Unknown()
+        if isinstance(answer, (Unknown, NoSuchRefund)):
+            if isinstance(answer, Unknown) and not steps.may_be_sent_again(refund, utc_now()):
                 log.error("a provider does not tell what became of a refund; please look", refund_id=str(refund.refund_id))
                 return None
             answer = await provider.refund(order)
@@ -183,7 +183,7 @@ class RefundSaga:
 
     async def _look(self, refund: Refund, payment: Payment) -> Step | None:
         provider = self.providers.get(refund.provider)
-        answer = Unknown() if provider is None else await provider.find_refund(_order(refund, payment))
+        answer: FoundRefund = Unknown() if provider is None else await provider.find_refund(_order(refund, payment))
         return None if isinstance(answer, RefundAccepted) and not answer.settled else _answered(answer)
 
     async def _settle(self, refund: Refund, payment: Payment) -> Step:
@@ -236,13 +236,13 @@ async def write(tx: Connection, before: Refund, after: Refund) -> None:
             await outbox.append(tx, SCHEMA, [(told.outbox_key(payment), told.updated(payment, after.correlation_id))])
 
 
-def _answered(answer: RefundAnswer) -> Step | None:
+def _answered(answer: FoundRefund) -> Step | None:
     match answer:
         case RefundAccepted(reference, settled):
             return partial(steps.made if settled else steps.taken, provider_reference=reference)
         case RefundDeclined(reason):
             return partial(steps.declined, reason=reason)
-        case Unknown():
+        case Unknown() | NoSuchRefund():
             return None
 
 

@@ -17,7 +17,7 @@ from services.payments.domain.suspense import Decided, Item
 from services.payments.handlers.kept_apart import alert
 from services.payments.handlers.settlement import Follow
 from services.payments.ledger import Silent
-from services.payments.providers.base import RefundAccepted, RefundDeclined, RefundOrder, Refunds, Unknown
+from services.payments.providers.base import NoSuchRefund, RefundAccepted, RefundAnswer, RefundDeclined, RefundOrder, Refunds, Unknown
 from services.payments.store import audit, due
 from services.payments.store import payments as payment_store
 from services.payments.store import suspense as store
@@ -103,8 +103,8 @@ class SuspenseSaga:
             log.info("suspense item settled", item_id=str(item.item_id), decision=decided.decision, correlation_id=item.correlation_id)
         return None
 
-    async def _refund(self, item: Item, decided: Decided) -> RefundAccepted | RefundDeclined | Unknown:
-        """Sent once: whoever may have sent it before asks first. No transaction is open."""
+    async def _refund(self, item: Item, decided: Decided) -> RefundAnswer:
+        """Sent once: whoever may have sent it before asks first; what the provider has taken is not sent again. No transaction is open."""
         provider = self.refunds[item.provider]
         order = RefundOrder(
             refund_id=decided.decision_id,
@@ -119,9 +119,11 @@ class SuspenseSaga:
         )
         if item.refund_state is not None:
             answer = await provider.find_refund(order)
-            if not isinstance(answer, Unknown):
+            if not isinstance(answer, (Unknown, NoSuchRefund)):
                 return answer
-            if not domain.may_be_sent_again(item, utc_now()):
+            if item.refund_state == "pending":
+                return Unknown()
+            if isinstance(answer, Unknown) and not domain.may_be_sent_again(item, utc_now()):
                 log.error("a provider does not tell what became of a suspense item's refund; please look", item_id=str(item.item_id))
                 return answer
         if item.refund_state is None:

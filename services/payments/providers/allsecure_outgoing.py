@@ -11,6 +11,8 @@ from services.payments.providers.allsecure_amounts import Unwritable, amount_tex
 from services.payments.providers.allsecure_client import NAME, AllSecureClient
 from services.payments.providers.allsecure_messages import DUPLICATE, Absent, Found, Made, Refused, Silent, Unserved
 from services.payments.providers.base import (
+    FoundRefund,
+    NoSuchRefund,
     PaidOut,
     PayoutAnswer,
     PayoutDeclined,
@@ -53,12 +55,13 @@ class AllSecureRefunds:
                 return RefundDeclined(problem.shown)
             case Unserved():
                 return Unknown()
-        return await self._find(order, until)
+        found = await self._find(order, until)
+        return Unknown() if isinstance(found, NoSuchRefund) else found
 
-    async def find_refund(self, order: RefundOrder) -> RefundAnswer:
+    async def find_refund(self, order: RefundOrder) -> FoundRefund:
         return await self._find(order, self._client.until())
 
-    async def _find(self, order: RefundOrder, until: float) -> RefundAnswer:
+    async def _find(self, order: RefundOrder, until: float) -> FoundRefund:
         match await _ask(self._client, order.refund_id, "REFUND", until):
             case Found(uuid, "SUCCESS"):
                 return RefundAccepted(uuid, settled=True)
@@ -66,6 +69,8 @@ class AllSecureRefunds:
                 return RefundAccepted(uuid, settled=False)
             case Found(status="ERROR" | "CANCELLED", problem=problem):
                 return RefundDeclined(problem.shown)
+            case Absent():
+                return NoSuchRefund()
         return Unknown()
 
 

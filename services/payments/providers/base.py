@@ -165,7 +165,13 @@ class RefundDeclined:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class NoSuchRefund:
+    """The provider tells that it has none under this key, not even one that failed: no request for it has ever arrived."""
+
+
 RefundAnswer = RefundAccepted | RefundDeclined | Unknown
+FoundRefund = RefundAnswer | NoSuchRefund
 
 
 class Refunds(Protocol):
@@ -175,8 +181,9 @@ class Refunds(Protocol):
         """Asks for the refund; the same order again gives the same answer, never a second refund."""
         ...
 
-    async def find_refund(self, order: RefundOrder) -> RefundAnswer:
-        """What the provider says of it now. Unknown also when it never heard of it: then it is sent again, under the same key."""
+    async def find_refund(self, order: RefundOrder) -> FoundRefund:
+        """What the provider says of it now. Unknown, too, when it does not tell for sure whether it has heard of it: then it is sent again
+        under the same key, but only while the key is remembered there; NoSuchRefund is sent at any time."""
         ...
 
 

@@ -14,7 +14,7 @@ from uuid import UUID
 
 import orjson
 
-from services.payments.providers.base import RefundAccepted, RefundAnswer, RefundDeclined, RefundOrder, Unknown
+from services.payments.providers.base import FoundRefund, NoSuchRefund, RefundAccepted, RefundAnswer, RefundDeclined, RefundOrder, Unknown
 from services.payments.providers.mock_telling import LEASE, Telling
 from shared.contracts.base import new_id
 from shared.money import Money
@@ -63,10 +63,10 @@ class MockRefunds:
             refund = await _find(tx, order.refund_id) or await _add(tx, order)
         return Unknown() if refund.silent else refund.answer
 
-    async def find_refund(self, order: RefundOrder) -> RefundAnswer:
+    async def find_refund(self, order: RefundOrder) -> FoundRefund:
         async with transaction(self._pool) as tx:
             refund = await _find(tx, order.refund_id)
-        return Unknown() if refund is None else refund.answer
+        return NoSuchRefund() if refund is None else refund.answer
 
 
 class MockRefundEvents(Telling):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from services.payments.providers.base import RefundAccepted, RefundAnswer, RefundDeclined, RefundOrder, Unknown
+from services.payments.providers.base import FoundRefund, NoSuchRefund, RefundAccepted, RefundAnswer, RefundDeclined, RefundOrder, Unknown
 from services.payments.providers.stripe_amounts import NotExact, to_stripe
 from services.payments.providers.stripe_client import NAME, NoAnswer, NotServed, SaidNo, StripeApi
 from services.payments.providers.stripe_lists import refunds_of
@@ -67,8 +67,8 @@ class StripeRefunds:
             )
         return Unknown()
 
-    async def find_refund(self, order: RefundOrder) -> RefundAnswer:
-        return await self._look_for(order) or Unknown()
+    async def find_refund(self, order: RefundOrder) -> FoundRefund:
+        return await self._look_for(order) or NoSuchRefund()
 
     async def _look_for(self, order: RefundOrder) -> RefundAnswer | None:
         """By Stripe's own reference; before that is known, among the charge's refunds, of which there are few. None: it is not there;

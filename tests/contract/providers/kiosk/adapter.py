@@ -16,6 +16,8 @@ from services.payments.providers.base import (
     Canceled,
     Created,
     Ended,
+    FoundRefund,
+    NoSuchRefund,
     Open,
     Payer,
     ProviderEvent,
@@ -103,10 +105,12 @@ class KioskRefunds:
         except (NotServed, NoWord):
             return Unknown()
 
-    async def find_refund(self, order: RefundOrder) -> RefundAnswer:
+    async def find_refund(self, order: RefundOrder) -> FoundRefund:
         try:
             return _answer(await self._client.question("find_refund", messages.Refund, f"/refunds/{order.refund_id}"))
-        except (SaysNo, NotServed, NoWord):
+        except SaysNo:
+            return NoSuchRefund()
+        except (NotServed, NoWord):
             return Unknown()
 
 
