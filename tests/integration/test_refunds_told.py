@@ -58,6 +58,28 @@ async def test_a_pending_refund_whose_event_was_lost_is_asked_about(world: Refun
     assert await world.back(payment) == (0, 5000)
 
 
+async def test_a_success_that_is_told_after_the_failure_that_followed_it_takes_nothing(world: RefundsWorld) -> None:
+    """The webhooks are late, in either order; meanwhile the provider was asked, and had it as failed."""
+    for events in (("succeeded",), ("failed", "succeeded")):
+        payment = await world.paid(5000)
+        made = await world.refund(payment, reason="mock:pending")
+        await world.payments.rows(
+            "update payments.mock_refunds set settles_at = now(), fails_at = clock_timestamp() where refund_id = $1 returning 1",
+            made.refund_id,
+        )
+        await world.resume()
+        assert (await world.row(made.refund_id)).state is State.FAILED
+        reference = (await world.row(made.refund_id)).provider_reference or ""
+        seconds = {"succeeded": -20.0, "failed": -10.0}
+        for told in events:
+            event = refund_event(payment, 5000, refund_id=made.refund_id, reference=reference, status=told, seconds=seconds[told])
+            assert await world.tell(event) == ["unchanged"]
+        await world.resume()
+
+        assert await world.available(payment.user_id) == (5000, 0)
+        assert await world.back(payment) == (0, 0)
+
+
 async def test_a_refund_that_fails_after_success_goes_back_as_it_was_taken(world: RefundsWorld) -> None:
     payment = await world.paid(5000, kind="payment", fee_minor=500)
     spent = await world.spend(payment.mentor_id, 3500)

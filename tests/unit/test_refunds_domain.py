@@ -190,6 +190,13 @@ def test_what_settles_brings_the_whole_sum_to_the_provider_and_a_reversal_takes_
     assert all(settled[account] + undone[account] == 0 for account in {*settled, *undone})
 
 
+def test_a_failure_that_is_known_makes_older_successes_come_too_late() -> None:
+    failed = steps.tell(refund(State.FAILED, failure_reason="declined"), word("failed", seconds=2))
+    assert isinstance(failed, Refund)
+    assert (failed.state, steps.tell(failed, word("succeeded", seconds=1))) == (State.FAILED, Told.UNCHANGED)
+    assert steps.tell(failed, word("succeeded", seconds=3)) is Told.ELSEWHERE, "then the money has left after all"
+
+
 def test_a_payment_from_the_balance_ends_at_its_payer() -> None:
     moved = sums(steps.settling_legs(replace(refund(held_minor=2700, loss_minor=0), provider="balance"), "1"))
     assert moved == {("fees", "platform"): -300, ("clearing", "balance"): 300 - 3000, ("user", "1"): 3000}
@@ -223,7 +230,7 @@ BY_REQUEST: dict[State, tuple[State | Told, State | Told, State | Told]] = {
     State.SUCCEEDED: (Told.UNCHANGED, State.SUCCEEDED, State.REVERSING),
     State.RELEASING: (Told.UNCHANGED, Told.EARLY, Told.UNCHANGED),
     State.REVERSING: (Told.UNCHANGED, Told.EARLY, Told.UNCHANGED),
-    State.FAILED: (Told.UNCHANGED, Told.ELSEWHERE, Told.UNCHANGED),
+    State.FAILED: (Told.UNCHANGED, Told.ELSEWHERE, State.FAILED),
 }
 
 

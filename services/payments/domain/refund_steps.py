@@ -53,8 +53,9 @@ def made(refund: Refund, provider_reference: str) -> Refund:
     return replace(refund, state=State.SETTLING, provider_reference=provider_reference)
 
 
-def declined(refund: Refund, reason: str) -> Refund:
-    return replace(refund, state=State.RELEASING, failure_reason=reason[:500] or "declined")
+def declined(refund: Refund, reason: str, seen_at: datetime | None = None) -> Refund:
+    """`seen_at`: when the provider had it as failed; none: it refuses to make it."""
+    return replace(refund, state=State.RELEASING, failure_reason=reason[:500] or "declined", told_at=seen_at or refund.told_at)
 
 
 def settled(refund: Refund, now: datetime) -> Refund:
@@ -117,6 +118,9 @@ def tell(refund: Refund, told: RefundTold) -> Refund | Told:
         case "failed" if refund.state is State.SETTLING or (refund.origin != "request" and refund.state in IN_FLIGHT):
             # Wallet may be at it: it is settled, then reversed.
             return replace(declined(refund, told.reason), state=refund.state)
+        case "failed" if refund.state is State.FAILED:
+            # Known already; but from now on a success that is older comes too late.
+            return refund
         case _:
             return Told.UNCHANGED
 

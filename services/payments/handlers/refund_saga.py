@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import Final, Protocol
 from uuid import UUID
@@ -168,23 +169,23 @@ class RefundSaga:
     async def _send(self, refund: Refund, payment: Payment, *, resumed: bool) -> Step | None:
         """Whoever comes to it again asks first what became of it, and sends it again under the same key when it never arrived, or, for as
         long as the provider knows the key, when nobody knows."""
-        provider = self.providers.get(refund.provider)
-        if provider is None:
+        if (provider := self.providers.get(refund.provider)) is None:
             log.error("nobody here can send this refund", provider=refund.provider, refund_id=str(refund.refund_id))
             return None
         order = _order(refund, payment)
+        looked_at: datetime | None = utc_now()
         answer: FoundRefund = await provider.find_refund(order) if resumed else Unknown()
         if isinstance(answer, (Unknown, NoSuchRefund)):
             if isinstance(answer, Unknown) and not steps.may_be_sent_again(refund, utc_now()):
                 log.error("a provider does not tell what became of a refund; please look", refund_id=str(refund.refund_id))
                 return None
-            answer = await provider.refund(order)
-        return _answered(answer)
+            answer, looked_at = await provider.refund(order), None
+        return _answered(answer, looked_at)
 
     async def _look(self, refund: Refund, payment: Payment) -> Step | None:
-        provider = self.providers.get(refund.provider)
+        provider, looked_at = self.providers.get(refund.provider), utc_now()
         answer: FoundRefund = Unknown() if provider is None else await provider.find_refund(_order(refund, payment))
-        return None if isinstance(answer, RefundAccepted) and not answer.settled else _answered(answer)
+        return None if isinstance(answer, RefundAccepted) and not answer.settled else _answered(answer, looked_at)
 
     async def _settle(self, refund: Refund, payment: Payment) -> Step:
         legs = steps.settling_legs(refund, payment.user_id)
@@ -236,12 +237,13 @@ async def write(tx: Connection, before: Refund, after: Refund) -> None:
             await outbox.append(tx, SCHEMA, [(told.outbox_key(payment), told.updated(payment, after.correlation_id))])
 
 
-def _answered(answer: FoundRefund) -> Step | None:
+def _answered(answer: FoundRefund, looked_at: datetime | None) -> Step | None:
+    """`looked_at`: when it was asked for what has become of it; none: for making it."""
     match answer:
         case RefundAccepted(reference, settled):
             return partial(steps.made if settled else steps.taken, provider_reference=reference)
         case RefundDeclined(reason):
-            return partial(steps.declined, reason=reason)
+            return partial(steps.declined, reason=reason, seen_at=looked_at)
         case Unknown() | NoSuchRefund():
             return None
 
