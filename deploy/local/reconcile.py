@@ -11,6 +11,7 @@ from contextlib import ExitStack, asynccontextmanager
 from deploy.local.checkout import LOCAL, only_one, read_settings
 from deploy.local.errors import LocalError
 from deploy.local.places import kept_secret
+from deploy.local.ports import is_free
 from deploy.local.postgres import PostgresServer
 from deploy.local.services import PROJECT
 from deploy.local.stand_ins import StandIns, needed
@@ -42,12 +43,21 @@ async def _compare(arguments: list[str]) -> int:
                 await process.wait()
 
 
+def require_running(stand_ins: StandIns) -> None:
+    """Their books are in their memory: once they have stopped there is nothing to compare with."""
+    stand_ins.attach()
+    if gone := [name for name in stand_ins.names if is_free(stand_ins.port(name))]:
+        raise LocalError(f"what plays {' and '.join(gone)} here does not run, and its book is gone with it: compare while `make run` is up")
+
+
 @asynccontextmanager
 async def _environment() -> AsyncIterator[dict[str, str]]:
     """The settings of this checkout's payments; without `make run`, PostgreSQL is started for the while."""
     settings = read_settings()
     secret = settings.get("SECRET_KEY") or kept_secret(LOCAL / "secret-key")
     stand_ins = StandIns(needed(settings), LOCAL, LOCAL / "logs", settings, None, None)
+    if stand_ins.names:
+        require_running(stand_ins)
     environment = stand_ins.settings | {
         "SECRET_KEY": secret,
         "DATA_KEYS": settings.get("DATA_KEYS") or kept_secret(LOCAL / "data-key"),

@@ -11,7 +11,7 @@ from typing import Final
 
 from deploy.local.errors import LocalError
 from deploy.local.places import kept_secret
-from deploy.local.ports import free_port, is_free, remembered_ports
+from deploy.local.ports import free_port, is_free, known_ports, remembered_ports
 from deploy.local.processes import Child, Command, Echo
 from deploy.local.services import PROJECT, base_environment, wait_until_answers
 from deploy.local.side_by_side import side_by_side
@@ -105,6 +105,14 @@ class StandIns:
     @property
     def children(self) -> list[Child]:
         return list(self._processes.values())
+
+    def attach(self) -> None:
+        """Takes the ports of those that another process of ours runs from this folder. LocalError: there are none."""
+        self._ports = known_ports(self._folder / "stand-in-ports.json")
+        if missing := [name for name in self.names if name not in self._ports]:
+            raise LocalError(
+                f"nothing plays {' and '.join(missing)} here: start `make run` with the same PROVIDERS, or set the credentials"
+            )
 
     def choose_ports_again(self) -> None:
         """Those that another program has taken meanwhile are replaced; nothing runs yet."""

@@ -17,6 +17,8 @@ log = structlog.get_logger(__name__)
 _BATCH: Final = 50
 _AT_ONCE: Final = 5
 _PAUSE_MAX_SECONDS: Final = 5.0
+_MINUTES_FOR_ALL: Final = 4.25
+"""So many minutes' questions go round among the most recently made payments: each has its turn within five, pauses and answers included."""
 _ASK_SECONDS: Final = 30.0
 """A provider that hangs beyond its own bounds must not keep the others' payments from being asked about."""
 
@@ -54,7 +56,8 @@ class Reconciler:
         per_minute = None if provider is None else provider.questions_per_minute
         async with transaction(self._pool) as tx:
             room = _BATCH if per_minute is None else await questions.take_questions(tx, name, _BATCH, per_minute)
-            due = await questions.take_due(tx, name, room, self._after_seconds, newest_first=per_minute is not None) if room else []
+            newest = None if per_minute is None else int(per_minute * _MINUTES_FOR_ALL)
+            due = await questions.take_due(tx, name, room, self._after_seconds, newest=newest) if room else []
             if per_minute is not None and len(due) < room:
                 await questions.give_back(tx, name, room - len(due))
         gate = asyncio.Semaphore(_AT_ONCE)

@@ -88,11 +88,11 @@ async def test_alone_it_is_asked_about_within_five_minutes_all_its_hour_and_at_i
 
 
 @pytest.mark.parametrize("within_seconds", [60, 600])
-async def test_seventy_open_payments_at_allsecure_are_each_asked_about_within_five_minutes(
+async def test_a_hundred_and_sixty_open_payments_at_allsecure_are_each_asked_about_within_five_minutes(
     fresh_database_url: str, within_seconds: float
 ) -> None:
     provider = ScriptedProvider(name="allsecure", questions_per_minute=QUESTIONS_PER_MINUTE)
     async with payments_world(fresh_database_url, enabled=("allsecure",), more=[provider]) as world:
-        made = await open_payments(world, 70, within_seconds=within_seconds)
+        made = await open_payments(world, 160, within_seconds=within_seconds)
         waited = await longest_wait(world, provider, made, within_seconds=within_seconds, minutes=20)
         assert waited <= PROMISED_SECONDS

@@ -15,7 +15,8 @@ from services.payments.domain.facts import Closed, Declined, Paid
 from services.payments.domain.payments import Payment, Status
 from services.payments.providers.base import NotStated, Open, Provider, StatedCharge, StatedRefund, Statements
 from services.payments.store import comparison as store
-from shared.postgres import Pool, connection
+from services.payments.store import questions
+from shared.postgres import Pool, connection, transaction
 
 MARGIN: Final = timedelta(minutes=10)
 """What we made just before the window's end, a provider may have made just after it: its list is read so much further on both sides."""
@@ -88,7 +89,6 @@ class Comparison:
     async def _by_asking(self, provider: Provider, compared: Compared, since: datetime, until: datetime, seen: frozenset[UUID]) -> None:
         """Asks about each payment of the window that is not `seen`, no faster than the provider bears."""
         after = (since, _NOBODY)
-        pause_seconds = 60 / provider.questions_per_minute if provider.questions_per_minute else 0.0
         while True:
             async with connection(self.pool) as db:
                 page = await store.page(db, provider.name, since, until, after, _PAGE)
@@ -99,24 +99,33 @@ class Comparison:
                     continue
                 compared.charges += 1
                 if provider.capabilities.status:
-                    compared.differences += await self._ask(provider, payment, pause_seconds)
-                    await asyncio.sleep(pause_seconds)
+                    compared.differences += await self._ask(provider, payment)
                     if compared.charges % 10 == 0:
                         self.say(f"{provider.name}: {compared.charges} payments asked about")
             if len(page) < _PAGE:
                 return
             after = (page[-1].created_at, page[-1].payment_id)
 
-    async def _ask(self, provider: Provider, payment: Payment, pause_seconds: float) -> list[Difference]:
+    async def _ask(self, provider: Provider, payment: Payment) -> list[Difference]:
         for attempt in range(_TRIES):
+            await self._turn(provider)
             told = await provider.find(payment)
             match told:
                 case Paid():
                     return await self._paid(payment, told)
                 case Declined() | Closed() | Open():
                     return [domain.missing_charge(payment)] if payment.status is Status.COMPLETED else []
-            await asyncio.sleep(max(pause_seconds, 0.2 * 2**attempt))
+            await asyncio.sleep(0.2 * 2**attempt)
         raise NotStated(f"{provider.name} does not say what became of session {payment.session_id}")
+
+    async def _turn(self, provider: Provider) -> None:
+        """Waits until the provider may be asked: the reconcilers' questions come first, out of the same allowance."""
+        per_minute = provider.questions_per_minute
+        while per_minute is not None:
+            async with transaction(self.pool) as tx:
+                if await questions.take_questions(tx, provider.name, 1, per_minute, leaving=max(0, per_minute // 5 - 2)):
+                    return
+            await asyncio.sleep(30 / per_minute)
 
     async def _paid(self, payment: Payment, told: Paid) -> list[Difference]:
         async with connection(self.pool) as db:

@@ -7,6 +7,8 @@ alter table payments.payments
     add column client_secret bytea,
     -- Over on our side, but not at the provider: it is asked until then whether somebody has paid all the same.
     add column watch_until timestamptz,
+    -- When its provider was asked about it last: where not all can be asked about at once, it is the turn of the longest ago.
+    add column asked_at timestamptz,
     add constraint payments_watched_when_over check (watch_until is null or status <> 'pending');
 
 create unique index payments_provider_reference on payments.payments (provider, provider_reference) where provider_reference is not null;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Final
 
 from services.payments.domain.payments import Payment
@@ -12,17 +13,19 @@ _ASK_AGAIN_MAX_SECONDS: Final = 270.0
 _WATCH_AGAIN_MAX_SECONDS: Final = 4 * 3600.0
 
 
-async def take_due(tx: Connection, provider: str, limit: int, again_seconds: float, *, newest_first: bool) -> list[Payment]:
-    """Payments of `provider` about which it is to be asked now: those that are pending, and those that are over on our side only.
-    `newest_first`: those whose payer has just been sent there, which matters where not all can be asked about; else the longest due first.
+async def take_due(tx: Connection, provider: str, limit: int, again_seconds: float, *, newest: int | None = None) -> list[Payment]:
+    """Payments of `provider` about which it is to be asked now: those that are pending, and those that are over on our side only. The
+    longest due first. `newest`, where not all may be asked about in time: so many whose payers have just been sent there come first, of
+    those the ones that were asked about longest ago, so that each has its turn; the others after them, the newest first.
 
     Taking one moves its next asking on, to `again_seconds` from now or half its age, whichever is later: so one asker has it at a time, and
     old ones are asked about more rarely, yet often enough that a payment whose webhook was lost is known within five minutes; and when its
     session ends. What is over is asked about ever more rarely."""
+    since = None if newest is None else await _newest_since(tx, provider, newest)
     rows = await tx.fetch(
         f"""
         update payments.payments
-        set reconcile_at = least(
+        set asked_at = clock_timestamp(), reconcile_at = least(
             clock_timestamp() + greatest(
                 make_interval(secs => $3),
                 least(
@@ -36,7 +39,10 @@ async def take_due(tx: Connection, provider: str, limit: int, again_seconds: flo
             select payment_id from payments.payments
             where provider = $1 and (status = 'pending' or watch_until is not null) and reconcile_at <= clock_timestamp()
               and (status = 'pending' or watch_until > clock_timestamp())
-            order by case when $6::bool then created_at end desc, reconcile_at
+            order by
+                case when status = 'pending' and created_at >= $6::timestamptz then coalesce(asked_at, created_at) end nulls last,
+                case when $6::timestamptz is not null then created_at end desc,
+                reconcile_at
             limit $2
             for update skip locked
         )
@@ -47,13 +53,28 @@ async def take_due(tx: Connection, provider: str, limit: int, again_seconds: flo
         again_seconds,
         _ASK_AGAIN_MAX_SECONDS,
         _WATCH_AGAIN_MAX_SECONDS,
-        newest_first,
+        since,
     )
     return [payment_of(row) for row in rows]
 
 
-async def take_questions(tx: Connection, provider: str, wanted: int, per_minute: int) -> int:
-    """How many of `wanted` questions may be asked now, when all replicas together may ask `per_minute`, and a fifth of that at once."""
+async def _newest_since(tx: Connection, provider: str, how_many: int) -> datetime:
+    """When the first of the newest `how_many` that are pending was made."""
+    since: datetime = await tx.fetchval(
+        """
+        select coalesce(min(created_at), to_timestamp(0)) from (
+            select created_at from payments.payments where provider = $1 and status = 'pending' order by created_at desc limit $2
+        ) as newest
+        """,
+        provider,
+        how_many,
+    )
+    return since
+
+
+async def take_questions(tx: Connection, provider: str, wanted: int, per_minute: int, *, leaving: int = 0) -> int:
+    """How many of `wanted` questions may be asked now, when all replicas together may ask `per_minute`, and a fifth of that at once.
+    `leaving`: so many are left for whoever has something more urgent to ask."""
     at_once = max(1, per_minute // 5)
     await tx.execute(
         "insert into payments.provider_questions (provider, left_now) values ($1, $2) on conflict do nothing", provider, float(at_once)
@@ -68,7 +89,7 @@ async def take_questions(tx: Connection, provider: str, wanted: int, per_minute:
         float(at_once),
         float(per_minute),
     )
-    granted = min(wanted, int(left))
+    granted = max(0, min(wanted, int(left) - leaving))
     await tx.execute(
         "update payments.provider_questions set left_now = $2, at = clock_timestamp() where provider = $1", provider, left - granted
     )

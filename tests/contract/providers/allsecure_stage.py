@@ -46,7 +46,7 @@ class AllSecureStage:
         self.emulator = emulator
         self.deliveries = emulator.deliveries
         self.faults = emulator.faults
-        self.adapters = adapters_for(receiver, **CREDENTIALS, allsecure_base_url=emulator.base_url)
+        self.adapters = adapters_for(receiver, **CREDENTIALS, allsecure_base_url=emulator.base_url, allsecure_questions_per_minute=10_000)
         self.provider = self.adapters.providers[self.name]
         self.refunds = self.adapters.refunds[self.name]
         self.payouts = self.adapters.payouts[self.name]
