@@ -7,7 +7,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import unquote_to_bytes
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, MultipartState, parse_options_header
@@ -18,6 +17,10 @@ NAME_BYTES_MAX: Final = 1_000
 URLENCODED: Final = "application/x-www-form-urlencoded"
 MULTIPART: Final = "multipart/form-data"
 
+_STRAY_MAX: Final = 1_000
+"""Percent signs that escape nothing: PHP leaves them as they are, and so do we; who sends more wants to keep us busy."""
+
+_STRAY: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 # RFC 2046's, less the comma, at which PHP would end it.
 _BOUNDARY: Final = re.compile(rb"[0-9A-Za-z'()+_./:=? -]{0,69}[0-9A-Za-z'()+_./:=?-]")
 # The parser would write a line of its own for every body that anybody garbles.
@@ -47,11 +50,20 @@ def read_fields(content_type: str, body: bytes) -> list[tuple[str, str]]:
 
 
 def _urlencoded(body: bytes) -> list[tuple[bytes, bytes]]:
+    body, stray = _STRAY.subn(b"%25", body, count=_STRAY_MAX + 1)
+    if stray > _STRAY_MAX:
+        raise FormError("garbled_form")
     pairs = body.split(b"&", FIELDS_MAX)
     if len(pairs) > FIELDS_MAX:
         raise FormError("too_many_fields")
     halves = (pair.replace(b"+", b" ").partition(b"=") for pair in pairs if pair)
-    return [(unquote_to_bytes(name), unquote_to_bytes(value)) for name, _, value in halves]
+    return [(_unescaped(name), _unescaped(value)) for name, _, value in halves]
+
+
+def _unescaped(text: bytes) -> bytes:
+    """%41 is A. In the interpreter's own code: the standard library's loop takes a quarter of a second for a body of percent signs, before
+    anybody knows who sent it."""
+    return text.replace(b"\\", rb"\\").replace(b"%", b"\\x").decode("unicode_escape").encode("latin-1")
 
 
 def _boundary(content_type: str, options: Mapping[bytes, bytes]) -> bytes:

@@ -1,13 +1,18 @@
-"""Multipart forms: fields in their order, whatever the writer's habits; anything else is refused."""
+"""Forms: fields in their order, whatever the writer's habits; anything else is refused, and nothing keeps us busy."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from contextlib import suppress
+from urllib.parse import unquote_to_bytes
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from shared.form_bodies import FIELD_BYTES_MAX, FIELDS_MAX, FormError, read_fields
+from shared.form_bodies import FIELD_BYTES_MAX, FIELDS_MAX, URLENCODED, FormError, read_fields
 from shared.php_forms import decode
 
 KIND = "multipart/form-data; boundary=b0"
@@ -108,3 +113,34 @@ def test_a_boundary_that_readers_would_take_differently_is_refused(kind: str) ->
 )
 def test_anything_but_text_fields_within_bounds_is_refused(body: bytes, expected: str) -> None:
     assert reason(body) == expected
+
+
+@given(
+    st.lists(
+        st.sampled_from([b"%", b"%4", b"41", b"aF", b"\\", b"\\x41", b"\\n", b"\r\n", b"\xc3\xa9", b"\x7f", b"u0041", b"N{DOLLAR SIGN}"])
+    )
+)
+def test_escapes_are_read_as_the_standard_library_reads_them(pieces: list[bytes]) -> None:
+    sent = b"".join(pieces)
+    try:
+        expected = unquote_to_bytes(sent).decode()
+    except UnicodeDecodeError:
+        return
+    assert read_fields(URLENCODED, b"a=" + sent) == [("a", expected)]
+
+
+BODY_BYTES = 262_144
+
+
+@pytest.mark.parametrize("piece", [b"%", b"%zz", b"%41", b"%%41", b"+", b'"', b"&", b"[", b"\\"])
+def test_no_body_takes_more_than_milliseconds_to_read_or_refuse(piece: bytes) -> None:
+    """Whoever finds the address may send one, and all others wait meanwhile."""
+    filled = piece * (BODY_BYTES // 200 // len(piece))
+    took = []
+    for body in 3 * (b"&".join([b"a=" + filled] * 200), b"a=" + piece * (BODY_BYTES // len(piece))):
+        began = time.process_time()
+        with suppress(FormError):
+            decode(URLENCODED, body)
+        took.append(time.process_time() - began)
+    assert min(took[::2]) < 0.03
+    assert min(took[1::2]) < 0.03
