@@ -22,7 +22,9 @@ from shared.contracts.payment_commands import FieldProblem
 Shape = type[BaseModel] | tuple[type[BaseModel], ...] | None
 """An answer's model, one of several, or none: no body, or not JSON."""
 
-OPENING: Final = ("method_not_available", "currency_not_available", "amount_not_available", "payment_rejected", "provider_unavailable")
+OPENING: Final = (
+    "method_not_available", "currency_not_available", "amount_not_available", "payment_rejected", "session_final", "provider_unavailable",
+)  # fmt: skip
 """What can be wrong with a session that is to be opened at a provider."""
 
 _REF: Final = "#/components/schemas/{model}"

@@ -9,6 +9,7 @@ from hashlib import sha512
 from typing import Final
 from uuid import UUID
 
+from services.payments.domain import refusals
 from services.payments.domain.payments import PAID_FROM_BALANCE, Payment, choose_method
 from services.payments.domain.sessions import CoachingSession
 from shared.contracts.payment_commands import FieldProblem, Refused
@@ -106,7 +107,7 @@ def may_not_act(payment: Payment | None, *, user_id: str, is_admin: bool, reques
 def cannot_be_confirmed(status: str, request_id: str) -> Refused | None:
     if is_paid(status) or status == "pending":
         return None
-    return _refused("session_final", f"The payment is {status}; it can be made anew.", request_id)
+    return refusals.session_over(status, request_id)
 
 
 def cannot_be_canceled(payment: Payment, status: str, request_id: str) -> Refused | None:

@@ -29,6 +29,10 @@ def rejected(provider: str, reason: str, request_id: str) -> Refused:
     return Refused(code="payment_rejected", detail=f"{provider} does not take this payment: {reason}"[:500], request_id=request_id)
 
 
+def session_over(status: str, request_id: str) -> Refused:
+    return Refused(code="session_final", detail=f"The payment is {status}; it can be made anew.", request_id=request_id)
+
+
 def too_late(request_id: str) -> Refused:
     return Refused(
         code="deadline_passed", detail="The request was not worked on in time and was refused; nothing happened.", request_id=request_id

@@ -94,7 +94,8 @@ class Opening:
 
         `make` decides the new payment (or a refused one) under the given id, in the claiming transaction; a bare refusal leaves no payment.
         `answer` tells of an opened one and where the payer goes on. `before`: done before the provider is asked, each time that it may be
-        asked; it may still refuse. A provider that refuses to serve leaves the key free for a repeat, which goes on here. Unreadable
+        asked; it may still refuse. A provider that refuses to serve leaves the key free for a repeat, which goes on here. What has ended
+        before its session was known to be there (canceled, over) is refused: nobody is sent to pay it any more. Unreadable
         (shared/sealing.py) when what an earlier answer to the same request was sealed with is gone.
         """
         again = True
@@ -103,13 +104,14 @@ class Opening:
             known_id = first_id or payment_id
             payment = await store.find_payment(tx, known_id)
             if payment is None:
-                nonlocal again
-                again = False
                 check_deadline(command)
                 made = await make(tx, known_id)
                 if isinstance(made, Refused):
                     return once.reply(made)
                 payment = await self.write_down(tx, made)
+                nonlocal again
+                # Delivered twice at once: the other one may be asking the provider already.
+                again = payment.session_id != made.session_id
             return payment if payment.refusal is None else once.reply(payment.refusal)
 
         begun: Payment | CommandReply[Answer] = await once.begin(command, work, resource_id=payment_id)
@@ -117,6 +119,8 @@ class Opening:
             return begun
         if begun.was_opened:
             return await self._accepted(command, once, begun, self.steps.open(begun), answer)
+        if (over := _over(begun, command.correlation_id)) is not None:
+            return await once.refused(command, over)
         if before is not None and (refusal := await before(begun)) is not None:
             return await once.refused(command, refusal)
         # No transaction is open while the provider is asked.
@@ -160,6 +164,10 @@ class Opening:
         self, command: Command, once: Once[Answer], opened: Payment, step: NextStep, answer: Callable[[Payment, NextStep], Answer]
     ) -> CommandReply[Answer]:
         async with transaction(self.pool) as tx:
+            current = await store.lock_payment(tx, opened.payment_id)
+            assert current is not None
+            if not current.was_opened and (over := _over(current, command.correlation_id)) is not None:
+                return await once.keep(tx, command, once.reply(over))
             await store.save_session(tx, opened)
             reply = await once.keep(tx, command, once.reply(answer(opened, step)))
         log.info(
@@ -173,9 +181,14 @@ class Opening:
         return reply
 
     async def _rejected(self, command: Command, once: Once[Answer], payment: Payment, reason: str) -> CommandReply[Answer]:
-        """The provider's own no is final for this payment; of an order that was made with it, too."""
+        """The provider's own no is final for this payment; of an order that was made with it, too. NotYet when somebody else has had
+        another answer meanwhile."""
         refusal = refusals.rejected(payment.provider, reason, command.correlation_id)
         async with transaction(self.pool) as tx:
+            current = await store.lock_payment(tx, payment.payment_id)
+            assert current is not None
+            if current.was_opened or current.status is Status.COMPLETED:
+                raise NotYet(f"{payment.provider} rejects what it had taken")
             await store.save_rejected(tx, payment.payment_id, refusal)
             if payment.order_id is not None:
                 await order_store.save_rejected(tx, payment.order_id, refusal)
@@ -188,3 +201,9 @@ class Opening:
             correlation_id=command.correlation_id,
         )
         return reply
+
+
+def _over(payment: Payment, request_id: str) -> Refused | None:
+    """Why nobody may be sent to pay it any more; None while it can be paid, or has been."""
+    status = payment.told_at(utc_now())
+    return refusals.session_over(status, request_id) if status in (Status.CANCELED, Status.EXPIRED, Status.FAILED) else None

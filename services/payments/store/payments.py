@@ -113,12 +113,12 @@ async def save_session(tx: Connection, opened: Payment) -> None:
 
 
 async def save_rejected(tx: Connection, payment_id: UUID, refusal: Refused) -> None:
-    """The provider will not take it; unless that is overtaken, it has failed, and the refusal tells why."""
+    """The provider will not take it: unless it is over already it has failed, and the refusal tells why."""
     await tx.execute(
         """
         update payments.payments
         set status = 'failed', refusal = $2, external_id_held = false, updated_at = clock_timestamp()
-        where payment_id = $1 and status = 'pending' and sealed_url is null and payment_url is null
+        where payment_id = $1 and status in ('pending', 'failed') and sealed_url is null and payment_url is null
         """,
         payment_id,
         refusal.model_dump_json(),
