@@ -214,6 +214,15 @@ async def test_what_stripe_writes_behind_the_return_address_does_not_stay_there(
     assert not site.world.stand_ins.asked_of(GetOrder) + site.world.stand_ins.asked_of(GetPayment), "nothing is asked before that"
 
 
+@pytest.mark.parametrize("made_up", ["%E2%82%AC", "a%0D%0ASet-Cookie%3A%20x%3D1", "%00", "a%3Fb%3D1", "%5Cevil.example"])
+async def test_an_address_that_somebody_made_up_leads_back_to_itself(site: Site, made_up: str) -> None:
+    page = f"/en/orders/{made_up}/success"
+    answer = await site.page(f"{page}?payment_intent=pi_1")
+    assert (answer.status_code, answer.headers["location"]) == (303, page)
+    assert "set-cookie" not in answer.headers
+    assert (await site.page(page)).status_code == 404
+
+
 async def test_the_script_is_a_file_of_ours_that_never_changes(site: Site) -> None:
     (name,) = re.findall(r'src="(/static/[^"]+)"', (await site.page(PAGE)).text)
     script = await site.world.http.get(name, headers=HTML)

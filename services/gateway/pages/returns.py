@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Final
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -25,4 +25,5 @@ def without_what_was_appended(request: Request, locale: str) -> Response | None:
         session_id = uuid_of(query["session_id"], Problem("session_not_found", "There is no such session."))
         return see(f"/{locale}/pay/{session_id}?error=payment_failed")
     kept = [(name, value) for name, value in query.multi_items() if name not in _APPENDED]
-    return see(request.url.path + (f"?{urlencode(kept)}" if kept else ""))
+    # The path as it was asked for: whoever made it up may have put anything there.
+    return see(quote(request.scope["path"]) + (f"?{urlencode(kept)}" if kept else ""))
