@@ -37,6 +37,7 @@ async def test_whose_payer_has_just_been_sent_there_is_asked_about_first(fresh_d
         made = [(await world.deposit(method="allsecure")).payment_id for _ in range(6)]
         for _ in range(6):
             await world.rows("update payments.provider_questions set at = at - interval '1 minute' returning 1")
+            await world.rows("update payments.payments set reconcile_at = now() returning 1")
             await world.reconciler.reconcile_due()
         assert [payment.payment_id for payment in slow.asked] == [*made[-4:], *made[-4:-2]], "the newest four in turn"
 
