@@ -179,7 +179,7 @@ async def test_a_payout_whose_provider_can_never_be_asked_again_is_resolved_afte
         withdrawal_id = await world.approved()
         if trouble == "off":
             async with world.pool.acquire() as db:
-                await db.execute("update payments.withdrawals set payout_method = 'allsecure'")
+                await db.execute("update payments.withdrawals set payout_method = 'taken-away'")
             await world.run()
         else:
             world.payouts.breaks = True
