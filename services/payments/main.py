@@ -55,7 +55,7 @@ from services.payments.handlers.refunds import RefundRequests
 from services.payments.handlers.sessions import Sessions
 from services.payments.handlers.settlement import Follow, Settlement
 from services.payments.handlers.suspense import Suspense
-from services.payments.handlers.suspense_saga import RefundsToldOf, SuspenseSaga
+from services.payments.handlers.suspense_saga import DisputesToldOf, RefundsToldOf, SuspenseSaga
 from services.payments.handlers.transfers import Transfers
 from services.payments.handlers.unsent_withdrawals import UnsentWithdrawals
 from services.payments.handlers.views import Views
@@ -189,7 +189,7 @@ async def payments(settings: PaymentsSettings) -> AsyncIterator[None]:
         follow: dict[type[Fact], Follow] = {
             PayoutTold: withdrawal_saga.follow,
             RefundTold: RefundsToldOf(suspense_saga, RefundFacts().follow).follow,
-            DisputeTold: dispute_saga.follow,
+            DisputeTold: DisputesToldOf(suspense_saga, dispute_saga.follow).follow,
         }
         settlement = Settlement(pool, providers, relay, waiters, seal, follow, runner.wake)
         suspense = Suspense(pool, answers, suspense_saga, settlement, runner.wake)

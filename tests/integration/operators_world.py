@@ -20,7 +20,7 @@ from services.payments.handlers.mock_controls import MockControls
 from services.payments.handlers.refund_facts import RefundFacts
 from services.payments.handlers.settlement import Follow, Settlement
 from services.payments.handlers.suspense import Suspense
-from services.payments.handlers.suspense_saga import RefundsToldOf, SuspenseSaga
+from services.payments.handlers.suspense_saga import DisputesToldOf, RefundsToldOf, SuspenseSaga
 from services.payments.handlers.transfers import Transfers
 from services.payments.ledger import Silent
 from services.payments.providers.mock import sign
@@ -251,7 +251,7 @@ async def operators_world(database_url: str) -> AsyncIterator[OperatorsWorld]:
         disputes = DisputeSaga(pool, ledger, refunds.withdrawals)
         follow: dict[type[Fact], Follow] = {
             RefundTold: RefundsToldOf(suspense_saga, RefundFacts().follow).follow,
-            DisputeTold: disputes.follow,
+            DisputeTold: DisputesToldOf(suspense_saga, disputes.follow).follow,
         }
         relay: Any = QuietRelay()
         waiters: Waiters[UUID] = Waiters()

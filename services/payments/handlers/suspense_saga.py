@@ -11,8 +11,8 @@ import structlog
 from prometheus_client import Counter
 
 from services.payments.domain import suspense as domain
-from services.payments.domain.facts import Fact, RefundTold
-from services.payments.domain.payments import Payment
+from services.payments.domain.facts import DisputeTold, Fact, RefundTold
+from services.payments.domain.payments import Payment, Status
 from services.payments.domain.suspense import Decided, Item
 from services.payments.handlers.kept_apart import alert
 from services.payments.handlers.settlement import Follow
@@ -150,18 +150,38 @@ class SuspenseSaga:
 
     async def follow(self, tx: Connection, told: RefundTold, payment: Payment | None, correlation_id: str) -> str | None:
         """What a provider tells later of an item's refund, written down; None: it is no item's. `payment`: of the session that it names."""
-        item = None
         if told.refund_id is not None:
             item = await store.lock_refunded_by(tx, told.refund_id)
         elif payment is not None:
             item = await store.lock_other_charge(tx, payment, told.charge_reference)
+        elif told.session_id is not None and told.charge_reference is not None:
+            item = await store.lock_kept(tx, told.session_id, told.charge_reference)
+        else:
+            item = None
         if item is None:
             return None
-        if item.decided is None and told.refund_id is None and told.outcome == "succeeded" and told.money == item.money:
+        if told.refund_id is not None or item.refund_reference == told.provider_reference:
+            return await self._refund_told(tx, item, told)
+        if item.decided is None and told.outcome == "succeeded" and told.money == item.money:
             return await self._refunded_elsewhere(tx, item, told, correlation_id)
-        if told.refund_id is None and item.refund_reference != told.provider_reference:
+        if payment is not None and payment.status is Status.COMPLETED:
             return None
-        return await self._refund_told(tx, item, told)
+        # Nobody is there to bear it: an operator has to know, and no repeat will change that.
+        return "taken_from_suspense" if told.outcome == "succeeded" else "unchanged"
+
+    async def disputed(self, tx: Connection, told: DisputeTold, payment: Payment | None, correlation_id: str) -> str | None:
+        """A dispute takes an item's money as a refund at the provider's own site does, and brings it back when it is won; as `follow`."""
+        as_refund = RefundTold(
+            session_id=told.session_id,
+            refund_id=None,
+            provider_reference=told.dispute_reference,
+            money=told.money,
+            outcome="failed" if told.event == "won" else "succeeded",
+            happened_at=told.happened_at,
+            reason="a dispute took it",
+            charge_reference=told.charge_reference,
+        )
+        return await self.follow(tx, as_refund, payment, correlation_id)
 
     async def _refund_told(self, tx: Connection, item: Item, told: RefundTold) -> str:
         assert item.decided is not None
@@ -212,4 +232,17 @@ class RefundsToldOf:
     async def follow(self, tx: Connection, fact: Fact, payment: Payment | None, correlation_id: str) -> str:
         assert isinstance(fact, RefundTold)
         outcome = await self.suspense.follow(tx, fact, payment, correlation_id)
+        return await self.otherwise(tx, fact, payment, correlation_id) if outcome is None else outcome
+
+
+@dataclass(frozen=True, slots=True)
+class DisputesToldOf:
+    """Likewise disputes: those over charges that are kept in suspense come out here."""
+
+    suspense: SuspenseSaga
+    otherwise: Follow
+
+    async def follow(self, tx: Connection, fact: Fact, payment: Payment | None, correlation_id: str) -> str:
+        assert isinstance(fact, DisputeTold)
+        outcome = await self.suspense.disputed(tx, fact, payment, correlation_id)
         return await self.otherwise(tx, fact, payment, correlation_id) if outcome is None else outcome

@@ -86,6 +86,16 @@ async def lock_other_charge(tx: Connection, payment: Payment, charge_reference: 
     return None if row is None else _item(row)
 
 
+async def lock_kept(tx: Connection, session_id: UUID, charge_reference: str) -> Item | None:
+    """The item that is, or was, this whole charge of a session that no payment of its provider has, locked until the transaction's end."""
+    row = await tx.fetchrow(
+        f"select {_COLUMNS} from payments.suspense_items where session_id = $1 and charge_reference = $2 and part = 'all' for update",  # noqa: S608
+        session_id,
+        charge_reference,
+    )
+    return None if row is None else _item(row)
+
+
 async def page(db: Connection, status: ItemStatus | None, limit: int, cursor: str | None) -> tuple[list[Item], str | None]:
     """A page, newest first, and the next one's cursor; MalformedCursor."""
     after = None if cursor is None else cursors.decode(_LIST, cursor)

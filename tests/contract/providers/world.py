@@ -19,7 +19,7 @@ from services.payments.handlers.refund_facts import RefundFacts
 from services.payments.handlers.refund_saga import RefundSaga
 from services.payments.handlers.refunds import RefundRequests
 from services.payments.handlers.settlement import Follow
-from services.payments.handlers.suspense_saga import RefundsToldOf, SuspenseSaga
+from services.payments.handlers.suspense_saga import DisputesToldOf, RefundsToldOf, SuspenseSaga
 from services.payments.providers.base import Refunds
 from services.payments.sagas import Saga, SagaRunner
 from services.payments.store import payments as store
@@ -293,7 +293,7 @@ async def provider_world(
             suspense_saga = SuspenseSaga(payments.pool, ledger, refunds)
             disputes = DisputeSaga(payments.pool, ledger, withdrawals)
             follow[RefundTold] = RefundsToldOf(suspense_saga, RefundFacts().follow).follow
-            follow[DisputeTold] = disputes.follow
+            follow[DisputeTold] = DisputesToldOf(suspense_saga, disputes.follow).follow
             yield ProviderWorld(
                 stage=stage,
                 receiver=receiver,
