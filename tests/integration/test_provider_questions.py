@@ -29,6 +29,10 @@ async def test_all_replicas_together_ask_a_fifth_of_a_minutes_questions_at_once_
         assert await granted(world, 100, 40) == 4, "40 a minute are 4 in 6 seconds"
         await world.rows("update payments.provider_questions set at = at - interval '1 hour' returning 1")
         assert await granted(world, 100, 40) == 8, "what nobody asked for an hour does not add up"
+        await world.rows("update payments.provider_questions set at = at + interval '1 hour' returning 1")
+        assert await granted(world, 100, 40) == 0, "the database's clock was set back: nobody asks, and nothing fails"
+        await world.rows("update payments.provider_questions set at = at - interval '6 seconds' returning 1")
+        assert await granted(world, 100, 40) == 4
 
 
 async def test_whose_payer_has_just_been_sent_there_is_asked_about_first(fresh_database_url: str) -> None:

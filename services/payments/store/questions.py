@@ -82,7 +82,7 @@ async def take_questions(tx: Connection, provider: str, wanted: int, per_minute:
     # Locked before it is read: two replicas must not both find the same room.
     left: float = await tx.fetchval(
         """
-        select least($2::float8, left_now + $3 * extract(epoch from clock_timestamp() - at)::float8 / 60)
+        select least($2::float8, left_now + $3 * greatest(0, extract(epoch from clock_timestamp() - at)::float8) / 60)
         from payments.provider_questions where provider = $1 for update
         """,
         provider,
