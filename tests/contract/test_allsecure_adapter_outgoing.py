@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from services.payments.domain.facts import DisputeTold, Irrelevant, PayoutTold, RefundTold
-from services.payments.providers.base import PaidOut, PayoutDeclined, RefundAccepted, RefundDeclined, Unknown
+from services.payments.providers.base import PaidOut, PayoutDeclined, PayoutTaken, RefundAccepted, RefundDeclined
 from shared.money import Money
 from tests.contract.allsecure_world import EUROS, AllSecureWorld, allsecure_world, payout_to, refund_of
 
@@ -113,8 +113,8 @@ async def test_a_payout_that_is_declined_or_pending(world: AllSecureWorld) -> No
 
     await world.emulator.control.outcome("payout", "pending")
     pending = payout_to(charge)
-    assert await world.payouts.pay_out(pending) == Unknown()
-    assert await world.payouts.find_payout(pending) == Unknown()
+    assert await world.payouts.pay_out(pending) == PayoutTaken()
+    assert await world.payouts.find_payout(pending) == PayoutTaken()
     await world.emulator.control.settle(str(pending.withdrawal_id))
     assert isinstance(await world.payouts.find_payout(pending), PaidOut)
     assert [getattr(fact, "outcome", type(fact)) for fact in await world.facts()] == ["failed", Irrelevant, "paid"]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from services.payments.domain.withdrawals import Step
-from services.payments.providers.base import PaidOut, PayoutDeclined, Unknown
+from services.payments.providers.base import PaidOut, PayoutDeclined, PayoutTaken, Unknown
 from shared.contracts.base import new_id, utc_now
 from shared.contracts.payment_commands import InProgress, Refused
 from shared.contracts.withdrawals import GetWithdrawal, WithdrawalView
@@ -111,6 +111,21 @@ async def test_a_payout_that_nobody_tells_of_is_asked_about_and_never_taken_for_
 
         assert await world.state(withdrawal_id) == ("paid", Step.DONE)
         assert (await world.row(withdrawal_id))["reference"] == "po_7"
+
+
+async def test_a_payout_that_the_provider_has_taken_and_decides_in_days_is_sent_once(fresh_database_url: str) -> None:
+    """Whether AllSecure would still know the second one for the first, its documents do not say."""
+    async with withdrawals_world(fresh_database_url) as world:
+        world.payouts.answers, world.payouts.found = [PayoutTaken()], PayoutTaken()
+        withdrawal_id = await world.approved()
+        for _ in range(3):
+            await world.run()
+        assert await world.state(withdrawal_id) == ("sending", Step.SENDING)
+        assert len(world.payouts.sent) == 1
+
+        world.payouts.found = PaidOut("po_7")
+        await world.run()
+        assert await world.state(withdrawal_id) == ("paid", Step.DONE)
 
 
 async def test_what_is_unknown_for_longer_than_providers_keep_keys_is_only_asked_about(fresh_database_url: str) -> None:

@@ -18,7 +18,7 @@ from services.payments.domain.payments import Payment
 from services.payments.domain.withdrawal_decisions import Against, Moved, told
 from services.payments.domain.withdrawals import MANUAL, Status, Step, Withdrawal
 from services.payments.ledger import Ledger, Silent
-from services.payments.providers.base import PaidOut, PayoutAnswer, PayoutDeclined, PayoutOrder, Payouts, Unknown
+from services.payments.providers.base import PaidOut, PayoutAnswer, PayoutDeclined, PayoutOrder, Payouts, PayoutTaken, Unknown
 from services.payments.store import due
 from services.payments.store import withdrawals as store
 from services.payments.store.payments import SCHEMA
@@ -174,7 +174,7 @@ class WithdrawalSaga:
                 return await self._move(withdrawal, lambda now: domain.paid_out(now, reference, utc_now()))
             case PayoutDeclined(reason):
                 return await self._move(withdrawal, lambda now: domain.not_paid_out(now, reason, utc_now()))
-            case Unknown():
+            case PayoutTaken() | Unknown():
                 async with transaction(self.pool) as tx:
                     if await store.note_unknown(tx, withdrawal.withdrawal_id):
                         log.warning("payout unknown", withdrawal_id=str(withdrawal.withdrawal_id), correlation_id=withdrawal.correlation_id)

@@ -17,6 +17,7 @@ from services.payments.providers.base import (
     PayoutAnswer,
     PayoutDeclined,
     PayoutOrder,
+    PayoutTaken,
     RefundAccepted,
     RefundAnswer,
     RefundDeclined,
@@ -93,7 +94,7 @@ class AllSecurePayouts:
             case Made(uuid, "FINISHED"):
                 return PaidOut(uuid)
             case Made(return_type="PENDING"):
-                return Unknown()
+                return PayoutTaken()
             case Made(return_type="ERROR", problem=problem):
                 return PayoutDeclined(problem.shown)
             case Refused(problem) if problem.number != DUPLICATE:
@@ -109,6 +110,8 @@ class AllSecurePayouts:
         match await _ask(self._client, order.withdrawal_id, "PAYOUT", until):
             case Found(uuid, "SUCCESS"):
                 return PaidOut(uuid)
+            case Found(status="PENDING"):
+                return PayoutTaken()
             case Found(status="ERROR" | "CANCELLED", problem=problem):
                 return PayoutDeclined(problem.shown)
         return Unknown()

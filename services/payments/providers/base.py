@@ -211,7 +211,12 @@ class PayoutDeclined:
     reason: str
 
 
-PayoutAnswer = PaidOut | PayoutDeclined | Unknown
+@dataclass(frozen=True, slots=True)
+class PayoutTaken:
+    """The provider has it, and tells later what becomes of it: it is asked about, and not sent again."""
+
+
+PayoutAnswer = PaidOut | PayoutDeclined | PayoutTaken | Unknown
 
 
 class Payouts(Protocol):
