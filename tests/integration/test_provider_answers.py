@@ -185,6 +185,21 @@ async def test_an_event_that_does_not_decide_has_the_provider_asked_at_once(fres
         assert await status(world, created.payment_id) == "completed"
 
 
+async def test_so_it_is_about_a_session_that_is_over_here(fresh_database_url: str) -> None:
+    """The event that tells of late money is rendered in a version that nobody here reads."""
+    stripe = ScriptedProvider()
+    async with payments_world(fresh_database_url, enabled=("stripe",), more=[stripe]) as world:
+        created = await world.deposit(method="stripe")
+        await world.settlement.handle([stripe.event(Closed(created.session_id, utc_now()))])
+        stripe.told = Paid(created.session_id, "pi_1", Money(200_000, "rsd"), utc_now())
+        await world.reconciler.reconcile_due()
+        assert stripe.asked == []
+
+        await world.settlement.handle([stripe.event(Look(created.session_id))])
+        await world.reconciler.reconcile_due()
+        assert await status(world, created.payment_id) == "completed"
+
+
 async def test_what_a_provider_cannot_end_is_asked_about_for_a_day_after_it_is_over_here(fresh_database_url: str) -> None:
     """Somebody had the page still open, paid, and the webhook was lost."""
     slow = ScriptedProvider(name="allsecure", ended=Canceled(still_payable=True))

@@ -133,9 +133,15 @@ async def watch(tx: Connection, payment_id: UUID, until: datetime) -> None:
 
 
 async def look_now(tx: Connection, payment_id: UUID) -> None:
-    """The reconciler asks about this payment next."""
+    """The reconciler asks about this payment next; for an hour, if it is over: what happened to it now may be that it was paid."""
     await tx.execute(
-        "update payments.payments set reconcile_at = clock_timestamp() where payment_id = $1 and status = 'pending'", payment_id
+        """
+        update payments.payments
+        set reconcile_at = clock_timestamp(),
+            watch_until = case when status <> 'pending' then greatest(watch_until, clock_timestamp() + interval '1 hour') end
+        where payment_id = $1 and status <> 'completed'
+        """,
+        payment_id,
     )
 
 
