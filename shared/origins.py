@@ -14,7 +14,7 @@ def origin_of(url: str) -> str:
     parts = urlsplit(url.strip())
     host = parts.hostname
     if parts.scheme not in _DEFAULT_PORTS or not host:
-        raise ValueError(f"{url[:80]!r} is not an http or https origin")
+        raise ValueError("is no origin of a web page: http:// or https:// and a host")
     return _origin(parts.scheme, host, parts.port)
 
 

@@ -2,17 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Final
+import re
+from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings
 
-from shared.settings import LOOPBACK
+from shared.methods import METHODS, PROVIDERS
+from shared.settings import LOOPBACK, Listed, ListedOrUnset, require_address
 
 STRIPE_API: Final = "https://api.stripe.com"
 ALLSECURE_SANDBOX: Final = "https://asxgw.paymentsandbox.cloud"
 SANDBOX_HOSTS: Final = frozenset({"asxgw.paymentsandbox.cloud"})
+
+_STRIPE_KEY: Final = re.compile(r"(sk|rk)_(test|live)_[!-~]+")
+_PUBLISHABLE_KEY: Final = re.compile(r"pk_[!-~]+")
+_SHARED_SECRET_MIN: Final = 8
+"""These vendors choose the secret and tell no length; shorter than this can be guessed from one callback."""
+_PRODAMUS_KEYS_MAX: Final = 2
+
+
+def _known(value: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    names = value or ()
+    if not set(names) <= set(METHODS):
+        raise ValueError(f"names what is none of {', '.join(METHODS)}")
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise ValueError(f"names {twice} twice")
+    return value
+
+
+MethodsOn = Annotated[ListedOrUnset, AfterValidator(_known)]
+"""PROVIDERS."""
 
 
 class ProviderAccounts(BaseSettings):
@@ -25,21 +46,46 @@ class ProviderAccounts(BaseSettings):
     allsecure_shared_secret: SecretStr | None = Field(default=None, description="of the connector; signs requests and callbacks")
     allsecure_base_url: str = Field(default=ALLSECURE_SANDBOX, description="production: https://asxgw.com")
     prodamus_page_url: str | None = Field(default=None, description="https://<your page>.payform.ru")
+    prodamus_secret_key: Listed = Field(default=(), repr=False, description="two, comma-separated, while rolling: the first signs links")
     prodamus_demo: bool = Field(default=False, description="test payments; refused in production")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_is_not_set(cls, values: Any) -> Any:
+        # A line that was left to be filled in, or what a container is given of a variable that its host has not.
+        if not isinstance(values, dict):
+            return values
+        return {name: value for name, value in values.items() if value != "" or not name.startswith(PROVIDERS)}
 
     @field_validator("stripe_secret_key")
     @classmethod
     def _stripe_key(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and not value.get_secret_value().startswith(("sk_test_", "rk_test_", "sk_live_", "rk_live_")):
-            raise ValueError("must begin with sk_test_, sk_live_, rk_test_ or rk_live_")
+        if value is not None and not _STRIPE_KEY.fullmatch(value.get_secret_value()):
+            raise ValueError("must begin with sk_test_, sk_live_, rk_test_ or rk_live_, and have no spaces")
         return value
 
     @field_validator("stripe_publishable_key")
     @classmethod
     def _publishable(cls, value: str | None) -> str | None:
         # A secret key here would be shown to every payer.
-        if value is not None and not value.startswith("pk_"):
-            raise ValueError("must begin with pk_")
+        if value is not None and not _PUBLISHABLE_KEY.fullmatch(value):
+            raise ValueError("must begin with pk_, and have no spaces")
+        return value
+
+    @field_validator("allsecure_shared_secret")
+    @classmethod
+    def _shared_secret(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value()) < _SHARED_SECRET_MIN:
+            raise ValueError(f"must have at least {_SHARED_SECRET_MIN} characters")
+        return value
+
+    @field_validator("prodamus_secret_key")
+    @classmethod
+    def _page_keys(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(value) > _PRODAMUS_KEYS_MAX:
+            raise ValueError(f"has more than {_PRODAMUS_KEYS_MAX} keys")
+        if any(len(key) < _SHARED_SECRET_MIN for key in value):
+            raise ValueError(f"must have at least {_SHARED_SECRET_MIN} characters each")
         return value
 
     @field_validator("stripe_api_base", "allsecure_base_url", "prodamus_page_url")
@@ -47,9 +93,8 @@ class ProviderAccounts(BaseSettings):
     def _address(cls, value: str | None) -> str | None:
         if value is None:
             return None
+        require_address(value, ("https", "http"))
         parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-            raise ValueError("must be an https:// address")
         if parts.scheme == "http" and parts.hostname not in LOOPBACK:
             raise ValueError("must begin with https://; plain HTTP is only for an emulator on this machine")
         return value.rstrip("/")
@@ -74,6 +119,13 @@ class ProviderAccounts(BaseSettings):
             raise ValueError(f"STRIPE_API_BASE is not {STRIPE_API}, which production refuses")
         if self.prodamus_demo:
             raise ValueError("PRODAMUS_DEMO is on, which production refuses: test payments are signed like real ones")
+
+    def refuse_live_beside_play(self, *, mock_payments: bool) -> None:
+        """ValueError where real money would be booked beside what nobody has paid."""
+        if self.live and mock_payments:
+            raise ValueError(f"{self.live[0]} is live, and mock payments are on beside it: name PROVIDERS without mock")
+        if self.live and self.played_here:
+            raise ValueError(f"{self.live[0]} is live, and {self.played_here[0]} leads to an emulator beside it: set the provider's own")
 
     @property
     def live(self) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import Annotated, Any, Literal, NoReturn, TypeVar
 from urllib.parse import urlsplit
@@ -14,6 +15,7 @@ from shared.keys import Keys
 SECRET_BYTES_MIN = 32
 _WEAK = ("secret", "changeme", "change-me", "password", "example", "default")
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+_WRITTEN_OUT = re.compile(r"[\x21\x22\x24-\x3e\x40-\x7e]+")
 
 
 def _split(value: Any) -> Any:
@@ -89,8 +91,33 @@ class DatabaseSettings(CommonSettings):
 
 def refuse_weak(name: str, secret: str) -> None:
     """ValueError when a production secret is short, repeats a few characters, or looks like a placeholder."""
-    if len(secret.encode()) < SECRET_BYTES_MIN or len(set(secret)) < 10 or any(word in secret.lower() for word in _WEAK):
+    if len(secret.encode()) < SECRET_BYTES_MIN or len(set(secret)) < 10 or is_placeholder(secret):
         raise ValueError(f"{name} is weak: use at least {SECRET_BYTES_MIN} random bytes")
+
+
+def is_placeholder(secret: str) -> bool:
+    """Does it hold a word that stands in examples where a secret is to be put?"""
+    return any(word in secret.lower() for word in _WEAK)
+
+
+def require_address(url: str, schemes: tuple[str, ...], *, name: str = "", when: str = "") -> None:
+    """ValueError, which does not show it, unless paths can be put behind `url` and everybody may see it. `name`: the variable's, where
+    nobody else says it."""
+    if flaw := _flaw(url, tuple(f"{scheme}://" for scheme in schemes)):
+        raise ValueError(f"{name} {flaw}{when}".lstrip())
+
+
+def _flaw(url: str, beginnings: tuple[str, ...]) -> str | None:
+    try:
+        parts = urlsplit(url)
+        host, login, _ = parts.hostname, parts.username, parts.port
+    except ValueError:
+        return "has a host or a port that cannot be read"
+    if not url.startswith(beginnings) or not host:
+        return f"must begin with {' or '.join(beginnings)}"
+    if login is not None or not _WRITTEN_OUT.fullmatch(url):
+        return "must have no login, query, fragment, space or letter beyond ASCII in it"
+    return None
 
 
 SettingsType = TypeVar("SettingsType", bound=BaseSettings)

@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from services.gateway.webhook_settings import WebhookSettings
-from shared.methods import METHODS
 from shared.money import currency_code
 from shared.origins import default_origins, origin_of
-from shared.settings import LOOPBACK, Listed, ListedOrUnset
+from shared.provider_settings import MethodsOn
+from shared.settings import LOOPBACK, Listed, require_address
 from shared.token_settings import TokenSettings
 
 LOCALES: Final = ("en", "ru", "sr")
@@ -35,7 +35,7 @@ class GatewaySettings(WebhookSettings, TokenSettings):
     notifier_public_url: str = ""
     allowed_origins: Listed = Field(default=(), description="comma-separated; default: PUBLIC_URL's")
     trusted_proxies: Listed = Field(default=(), description="addresses or networks, comma-separated")
-    providers: ListedOrUnset = Field(default=None, description="on for new payments; which those are is payments' to say")
+    providers: MethodsOn = Field(default=None, description="on for new payments; which those are is payments' to say")
 
     body_limit_bytes: int = Field(default=262_144, ge=1_024, le=16_777_216)
     rpc_timeout_seconds: float = Field(default=10, gt=0, le=25)
@@ -64,31 +64,27 @@ class GatewaySettings(WebhookSettings, TokenSettings):
     @field_validator("trusted_proxies")
     @classmethod
     def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(str(ip_network(proxy, strict=False)) for proxy in value)
-
-    @field_validator("providers")
-    @classmethod
-    def _known(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
-        for provider in value or ():
-            if provider not in METHODS:
-                raise ValueError(f"names {provider[:32]!r}, which is none of {', '.join(METHODS)}")
-        return value
+        try:
+            return tuple(str(ip_network(proxy, strict=False)) for proxy in value)
+        except ValueError:
+            raise ValueError("must be addresses or networks, like 192.0.2.1 or 192.0.2.0/24") from None
 
     @model_validator(mode="after")
     def _addresses(self) -> GatewaySettings:
         self.public_url = (self.public_url or f"http://localhost:{self.gateway_port}").rstrip("/")
         self.notifier_public_url = (self.notifier_public_url or f"ws://localhost:{self.notifier_port}").rstrip("/")
-        _require_scheme("PUBLIC_URL", self.public_url, ("http", "https"))
-        _require_scheme("NOTIFIER_PUBLIC_URL", self.notifier_public_url, ("ws", "wss"))
+        require_address(self.public_url, ("http", "https"), name="PUBLIC_URL")
+        require_address(self.notifier_public_url, ("ws", "wss"), name="NOTIFIER_PUBLIC_URL")
         if self.production:
-            _require_scheme("PUBLIC_URL", self.public_url, ("https",), " in production")
-            _require_scheme("NOTIFIER_PUBLIC_URL", self.notifier_public_url, ("wss",), " in production")
+            require_address(self.public_url, ("https",), name="PUBLIC_URL", when=" in production")
+            require_address(self.notifier_public_url, ("wss",), name="NOTIFIER_PUBLIC_URL", when=" in production")
             if "mock" in (self.providers or ()):
                 raise ValueError("PROVIDERS names mock, which production refuses")
             for provider in self.providers or ():
                 if provider not in self.with_credentials:
                     raise ValueError(f"PROVIDERS names {provider}, whose credentials are not set")
             self.refuse_play_money()
+            self.refuse_guessable_secrets()
         elif not self.allow_demo:
             for name, url in (("PUBLIC_URL", self.public_url), ("NOTIFIER_PUBLIC_URL", self.notifier_public_url)):
                 if urlsplit(url).hostname not in LOOPBACK:
@@ -96,7 +92,8 @@ class GatewaySettings(WebhookSettings, TokenSettings):
         return self
 
     @model_validator(mode="after")
-    def _no_live_money_beside_demo_logins(self) -> GatewaySettings:
+    def _no_live_money_beside_play_money(self) -> GatewaySettings:
+        self.refuse_live_beside_play(mock_payments=self.mock_provider)
         if self.live and self.demo_login:
             raise ValueError(f"{self.live[0]} is live, and demo logins are on beside it: set JWT_JWKS, or ENVIRONMENT=production")
         return self
@@ -118,10 +115,4 @@ class GatewaySettings(WebhookSettings, TokenSettings):
     @property
     def demo_login(self) -> bool:
         """Demo logins need a secret of our own to sign tokens with; production has none."""
-        return not self.production and self.jwt_secret is not None
-
-
-def _require_scheme(name: str, url: str, schemes: tuple[str, ...], when: str = "") -> None:
-    parts = urlsplit(url)
-    if parts.scheme not in schemes or not parts.hostname:
-        raise ValueError(f"{name} must begin with {' or '.join(f'{scheme}://' for scheme in schemes)}{when}")
+        return not self.production and bool(self.jwt_secret)

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from shared.methods import PROVIDERS
 from shared.provider_settings import ProviderAccounts
-from shared.settings import Listed
+from shared.settings import Listed, is_placeholder
 
 _STRIPE_SECRET_MIN: Final = 16
-_SHARED_SECRET_MIN: Final = 8
-"""The other vendors choose the secret and tell no length; shorter than this can be guessed from one callback."""
-_PRODAMUS_KEYS_MAX: Final = 2
+_DIFFERENT_MIN: Final = 5
+"""Characters; the vendors draw theirs at random."""
 
 
 class WebhookSettings(ProviderAccounts):
@@ -21,7 +20,6 @@ class WebhookSettings(ProviderAccounts):
 
     stripe_webhook_secret: Listed = Field(default=(), repr=False, description="whsec_… of the endpoint; several while rolling")
     allsecure_accept_md5: bool = Field(default=False, description="accept callbacks that are signed in the older way, with MD5")
-    prodamus_secret_key: Listed = Field(default=(), repr=False, description="two, comma-separated, while rolling: the first signs links")
 
     @field_validator("stripe_webhook_secret")
     @classmethod
@@ -31,29 +29,25 @@ class WebhookSettings(ProviderAccounts):
                 raise ValueError(f"must begin with whsec_ and have at least {_STRIPE_SECRET_MIN} characters")
         return value
 
-    @field_validator("allsecure_shared_secret")
-    @classmethod
-    def _shared_secret(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and len(value.get_secret_value()) < _SHARED_SECRET_MIN:
-            raise ValueError(f"must have at least {_SHARED_SECRET_MIN} characters")
-        return value
-
-    @field_validator("prodamus_secret_key")
-    @classmethod
-    def _page_keys(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if len(value) > _PRODAMUS_KEYS_MAX:
-            raise ValueError(f"has more than {_PRODAMUS_KEYS_MAX} keys")
-        if any(len(key) < _SHARED_SECRET_MIN for key in value):
-            raise ValueError(f"must have at least {_SHARED_SECRET_MIN} characters each")
-        return value
-
     @model_validator(mode="after")
     def _stripe_wholly(self) -> WebhookSettings:
         if self.stripe_publishable_key and not self.stripe_webhook_secret:
             raise ValueError("STRIPE_WEBHOOK_SECRET is not set, but STRIPE_PUBLISHABLE_KEY is")
         if self.stripe_webhook_secret and not self.stripe_publishable_key:
             raise ValueError("STRIPE_PUBLISHABLE_KEY is not set, but STRIPE_WEBHOOK_SECRET is")
+        if self.stripe_secret_key and not self.stripe_webhook_secret:
+            raise ValueError("STRIPE_PUBLISHABLE_KEY and STRIPE_WEBHOOK_SECRET are not set, but STRIPE_SECRET_KEY is")
         return self
+
+    def refuse_guessable_secrets(self) -> None:
+        """ValueError for a secret with which anybody could tell of payments: a placeholder, or a few characters repeated."""
+        for name, secrets in (
+            ("STRIPE_WEBHOOK_SECRET", [secret.removeprefix("whsec_") for secret in self.stripe_webhook_secret]),
+            ("ALLSECURE_SHARED_SECRET", [self.allsecure_shared_secret.get_secret_value()] if self.allsecure_shared_secret else []),
+            ("PRODAMUS_SECRET_KEY", self.prodamus_secret_key),
+        ):
+            if any(len(set(secret)) < _DIFFERENT_MIN or is_placeholder(secret) for secret in secrets):
+                raise ValueError(f"{name} is weak: take the provider's own")
 
     @property
     def with_credentials(self) -> tuple[str, ...]:

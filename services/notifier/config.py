@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field, field_validator, model_validator
 
 from shared.origins import default_origins, origin_of
-from shared.settings import Listed
+from shared.settings import Listed, require_address
 from shared.token_settings import TokenSettings
 
 
@@ -33,9 +33,10 @@ class NotifierSettings(TokenSettings):
     def _public_url_and_origins(self) -> NotifierSettings:
         if not self.public_url:
             self.public_url = f"http://localhost:{self.gateway_port}"
-        default_origins(self.public_url)
-        if self.production and not self.public_url.lower().startswith("https://"):
-            raise ValueError("PUBLIC_URL must be https in production")
+        if self.production:
+            require_address(self.public_url, ("https",), name="PUBLIC_URL", when=" in production")
+        else:
+            require_address(self.public_url, ("http", "https"), name="PUBLIC_URL")
         return self
 
     @property

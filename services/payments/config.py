@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final
-from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 from pydantic_settings import NoDecode
 
 from services.payments.domain.fees import FEE_BPS_MAX
 from services.payments.provider_settings import ProviderSettings
-from shared.methods import METHODS, PROVIDERS
+from shared.methods import PROVIDERS
 from shared.money import MAX_AMOUNT_MINOR, currency_code
-from shared.settings import SECRET_BYTES_MIN, DatabaseSettings, Listed, ListedOrUnset, refuse_weak
+from shared.provider_settings import MethodsOn
+from shared.settings import SECRET_BYTES_MIN, DatabaseSettings, Listed, refuse_weak, require_address
 
 PAYOUT_METHODS: Final = ("mock", "allsecure", "manual")
 NO_PAYOUTS: Final = "none"
@@ -42,7 +42,7 @@ class PaymentsSettings(ProviderSettings, DatabaseSettings):
     payments_port: int = Field(default=8011, ge=0, le=65535, description="health and metrics")
     gateway_port: int = Field(default=8000, ge=1, le=65535)
     public_url: str = Field(default="", description="where payment links lead; default http://localhost:{GATEWAY_PORT}")
-    providers: ListedOrUnset = Field(default=None, description="on for new payments, the first is the default")
+    providers: MethodsOn = Field(default=None, description="on for new payments, the first is the default")
     reconcile_after_seconds: float = Field(default=60, gt=0, le=86_400, description="pending longer than this: the provider is asked")
     data_keys: Listed = Field(description="at least 32 bytes each, comma-separated: the first seals personal data, all open it")
     platform_fee_bps: int = Field(default=0, ge=0, le=FEE_BPS_MAX, description="of a session's price, in hundredths of a percent")
@@ -72,18 +72,14 @@ class PaymentsSettings(ProviderSettings, DatabaseSettings):
 
     @model_validator(mode="after")
     def _payment_links(self) -> PaymentsSettings:
-        parts = urlsplit(self.base_url)
-        schemes = ("https",) if self.production else ("http", "https")
-        if parts.scheme not in schemes or not parts.hostname:
-            when = " in production" if self.production else ""
-            raise ValueError(f"PUBLIC_URL must begin with {' or '.join(f'{scheme}://' for scheme in schemes)}{when}")
+        if self.production:
+            require_address(self.base_url, ("https",), name="PUBLIC_URL", when=" in production")
+        else:
+            require_address(self.base_url, ("http", "https"), name="PUBLIC_URL")
         return self
 
     @model_validator(mode="after")
     def _providers(self) -> PaymentsSettings:
-        for name in self.providers or ():
-            if name not in METHODS:
-                raise ValueError(f"PROVIDERS names {name!r}; known are {', '.join(METHODS)}")
         if self.production:
             if "mock" in self.enabled:
                 raise ValueError("PROVIDERS may not hold mock in production")
@@ -96,8 +92,7 @@ class PaymentsSettings(ProviderSettings, DatabaseSettings):
     @model_validator(mode="after")
     def _payouts(self) -> PaymentsSettings:
         if self.payout_method not in ("", NO_PAYOUTS, *PAYOUT_METHODS):
-            known = ", ".join((*PAYOUT_METHODS, NO_PAYOUTS))
-            raise ValueError(f"PAYOUT_METHOD names {self.payout_method[:32]!r}; known are {known}")
+            raise ValueError(f"PAYOUT_METHOD must be one of {', '.join((*PAYOUT_METHODS, NO_PAYOUTS))}")
         if self.payout_method in PROVIDERS and self.payout_method not in self.with_credentials:
             raise ValueError(f"PAYOUT_METHOD names {self.payout_method}, whose credentials are not set")
         if self.production and self.payout_method == "mock":
@@ -106,10 +101,7 @@ class PaymentsSettings(ProviderSettings, DatabaseSettings):
 
     @model_validator(mode="after")
     def _no_live_money_beside_play_money(self) -> PaymentsSettings:
-        if self.live and "mock" in self.enabled:
-            raise ValueError(f"{self.live[0]} is live, and mock payments are on beside it: name PROVIDERS without mock")
-        if self.live and self.played_here:
-            raise ValueError(f"{self.live[0]} is live, and {self.played_here[0]} leads to an emulator beside it: set the provider's own")
+        self.refuse_live_beside_play(mock_payments="mock" in self.enabled)
         if self.live and self.payouts == "mock":
             raise ValueError(f"{self.live[0]} is live, and mock payouts are on beside it: set PAYOUT_METHOD to manual or none")
         return self

@@ -6,7 +6,6 @@ from pydantic import Field, SecretStr, model_validator
 
 from shared.methods import PROVIDERS
 from shared.provider_settings import ProviderAccounts
-from shared.settings import Listed
 
 
 class ProviderSettings(ProviderAccounts):
@@ -20,15 +19,14 @@ class ProviderSettings(ProviderAccounts):
         le=100_000,
         description="the reconciler's share of what AllSecure lets the API user ask: 60 unless more was agreed",
     )
-    prodamus_secret_key: Listed = Field(default=(), repr=False, description="two, comma-separated, while rolling: the first signs links")
     prodamus_sys: str = Field(default="", description="agreed with Prodamus; without it they tell only the address in their cabinet")
 
     @model_validator(mode="after")
     def _whole(self) -> ProviderSettings:
         self._all_or_none("allsecure_api_key", "allsecure_username", "allsecure_password", "allsecure_shared_secret")
         self._all_or_none("prodamus_page_url", "prodamus_secret_key")
-        if len(self.prodamus_secret_key) > 2:
-            raise ValueError("PRODAMUS_SECRET_KEY has more than two keys")
+        if self.stripe_publishable_key and not self.stripe_secret_key:
+            raise ValueError("STRIPE_SECRET_KEY is not set, but STRIPE_PUBLISHABLE_KEY is")
         return self
 
     def _all_or_none(self, *names: str) -> None:

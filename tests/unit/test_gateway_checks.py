@@ -29,7 +29,13 @@ STRIPE: dict[str, Any] = {"stripe_webhook_secret": STRIPE_SECRET, "stripe_publis
 ALLSECURE: dict[str, Any] = {"allsecure_shared_secret": ALLSECURE_SECRET}
 PRODAMUS: dict[str, Any] = {"prodamus_secret_key": PRODAMUS_KEY}
 ALL = {**STRIPE, **ALLSECURE, **PRODAMUS}
-LIVE = {**ALL, "stripe_publishable_key": "pk_live_of_these_tests", "allsecure_base_url": "https://asxgw.com"}
+LIVE = {
+    "stripe_webhook_secret": "whsec_9f2bC4dE6aB1",
+    "stripe_publishable_key": "pk_live_of_these_tests",
+    "allsecure_shared_secret": "9f2bC4dE6aB1",
+    "allsecure_base_url": "https://asxgw.com",
+    "prodamus_secret_key": "9f2bC4dE6aB1",
+}
 FORM = {"order_id": "1", "payment_status": "success"}
 FORM_BODY = urlencoded(flat(FORM))
 
@@ -99,6 +105,7 @@ def test_the_weaker_signatures_count_only_where_they_are_switched_on(allowed: bo
         ({"allsecure_shared_secret": "short"}, "allsecure_shared_secret"),
         ({"prodamus_secret_key": "short"}, "prodamus_secret_key"),
         ({"prodamus_secret_key": "one of three,two of three,three of three"}, "prodamus_secret_key"),
+        ({"stripe_secret_key": "sk_test_4eC39HqLyjWD"}, "STRIPE_PUBLISHABLE_KEY and STRIPE_WEBHOOK_SECRET"),
     ],
 )
 def test_a_wrong_secret_stops_the_start(wrong: dict[str, Any], named: str) -> None:
@@ -110,6 +117,28 @@ def test_a_wrong_secret_stops_the_start(wrong: dict[str, Any], named: str) -> No
 )
 def test_production_takes_no_play_money_and_sells_nothing_that_it_cannot_verify(wrong: dict[str, Any], named: str) -> None:
     assert named in refusal({**PRODUCTION, **PRODAMUS, **wrong})
+
+
+@pytest.mark.parametrize(
+    ("guessable", "named"),
+    [
+        (
+            {**STRIPE, "stripe_publishable_key": "pk_live_4eC39HqLyjWD", "stripe_webhook_secret": "whsec_changeme-0123456789"},
+            "STRIPE_WEBHOOK_SECRET",
+        ),
+        (
+            {**STRIPE, "stripe_publishable_key": "pk_live_4eC39HqLyjWD", "stripe_webhook_secret": "whsec_000000000000"},
+            "STRIPE_WEBHOOK_SECRET",
+        ),
+        ({"allsecure_shared_secret": "password1"}, "ALLSECURE_SHARED_SECRET"),
+        ({"prodamus_secret_key": "4fd2a9b7c1e0,changeme"}, "PRODAMUS_SECRET_KEY"),
+    ],
+)
+def test_with_a_secret_that_can_be_guessed_anybody_could_tell_production_of_payments(guessable: dict[str, Any], named: str) -> None:
+    told = refusal({**PRODUCTION, **guessable})
+    assert f"{named} is weak" in told
+    assert not [value for value in guessable.values() if value in told]
+    assert settings_of(**guessable, jwt_secret=None, jwt_jwks="keys.json", providers="mock" if named != "STRIPE_WEBHOOK_SECRET" else "")
 
 
 def test_the_line_names_the_variable_and_never_the_value(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -141,10 +141,11 @@ def test_a_public_demo_must_be_wanted(public: dict[str, Any]) -> None:
     assert GatewaySettings(**DEVELOPMENT, **public, allow_demo=True).demo_login
 
 
+STRIPE_PAGE = {"stripe_publishable_key": "pk_of_no_mode", "stripe_webhook_secret": "whsec_0123456789abcdef"}
 LIVE: list[tuple[str, dict[str, Any]]] = [
-    ("STRIPE_SECRET_KEY", {"stripe_secret_key": "sk_live_4eC39HqLyjWD"}),
-    ("STRIPE_SECRET_KEY", {"stripe_secret_key": "rk_live_4eC39HqLyjWD"}),
-    ("STRIPE_PUBLISHABLE_KEY", {"stripe_publishable_key": "pk_live_4eC39HqLyjWD", "stripe_webhook_secret": "whsec_0123456789abcdef"}),
+    ("STRIPE_SECRET_KEY", {**STRIPE_PAGE, "stripe_secret_key": "sk_live_4eC39HqLyjWD"}),
+    ("STRIPE_SECRET_KEY", {**STRIPE_PAGE, "stripe_secret_key": "rk_live_4eC39HqLyjWD"}),
+    ("STRIPE_PUBLISHABLE_KEY", {**STRIPE_PAGE, "stripe_publishable_key": "pk_live_4eC39HqLyjWD"}),
     ("ALLSECURE_BASE_URL", {"allsecure_base_url": "https://asxgw.com", "allsecure_shared_secret": "of-the-connector"}),
     ("ALLSECURE_BASE_URL", {"allsecure_base_url": "https://asxgw.com", "allsecure_api_key": "connector-key"}),
     ("PRODAMUS_PAGE_URL", {"prodamus_page_url": "https://shop.payform.ru"}),
@@ -160,14 +161,27 @@ PLAYED: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize(("variable", "live"), LIVE)
-def test_live_money_has_no_demo_logins_beside_it(tmp_path: Path, variable: str, live: dict[str, Any]) -> None:
-    told = refusal({**DEVELOPMENT, **live})
+def test_live_money_has_neither_demo_logins_nor_the_mock_beside_it(tmp_path: Path, variable: str, live: dict[str, Any]) -> None:
+    told = refusal({**DEVELOPMENT, **live, "providers": ""})
     assert f"{variable} is live" in told
     assert "JWT_JWKS" in told
     assert "4eC39" not in told
-    own_logins = {"jwt_secret": None, "jwt_jwks": str(tmp_path / "jwks.json")}
-    assert not GatewaySettings(**{**DEVELOPMENT, **live, **own_logins}).demo_login
+    for jwt_secret in (None, ""):
+        own_logins = {"jwt_secret": jwt_secret, "jwt_jwks": str(tmp_path / "jwks.json")}
+        assert f"{variable} is live, and mock payments are on" in refusal({**DEVELOPMENT, **live, **own_logins})
+        assert not GatewaySettings(**{**DEVELOPMENT, **live, **own_logins, "providers": ""}).demo_login
     assert GatewaySettings(**{**PRODUCTION, **live}).live == (variable,)
+
+
+def test_live_money_has_no_emulator_beside_it() -> None:
+    """As payments says it: tests/unit/test_provider_settings.py."""
+    beside = {
+        "prodamus_page_url": "https://shop.payform.ru",
+        "allsecure_base_url": "http://[::1]:9",
+        "allsecure_shared_secret": "its-secret",
+    }
+    told = refusal({**DEVELOPMENT, **beside, "providers": "", "jwt_secret": None, "jwt_jwks": "keys.json"})
+    assert "PRODAMUS_PAGE_URL is live, and ALLSECURE_BASE_URL leads to an emulator beside it" in told
 
 
 @pytest.mark.parametrize("played", PLAYED)

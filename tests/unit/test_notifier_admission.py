@@ -98,7 +98,7 @@ def test_the_gateways_port_makes_the_default_public_url(monkeypatch: pytest.Monk
     ("given", "reason"),
     [
         ({"allowed_origins": "*"}, "origin"),
-        ({"public_url": "nonsense"}, "origin"),
+        ({"public_url": "nonsense"}, "PUBLIC_URL must begin with http:// or https://"),
         ({"sockets_per_user_max": 0}, "greater"),
         (
             {
@@ -107,7 +107,7 @@ def test_the_gateways_port_makes_the_default_public_url(monkeypatch: pytest.Monk
                 "jwt_secret": "p0Oi1Uy6Tf4Rc8Nb2Vm5Lt7Zw0Qx9J3k",
                 "public_url": "http://pay.example.com",
             },
-            "https in production",
+            "PUBLIC_URL must begin with https:// in production",
         ),
     ],
 )

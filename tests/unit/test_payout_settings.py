@@ -40,7 +40,7 @@ def test_outside_production_payouts_are_the_stand_ins_and_in_production_there_ar
     [
         (PRODUCTION, "mock", "PAYOUT_METHOD may not be mock in production"),
         (GOOD, "allsecure", "PAYOUT_METHOD names allsecure, whose credentials are not set"),
-        (GOOD, "cash", "PAYOUT_METHOD names 'cash'; known are mock, allsecure, manual, none"),
+        (GOOD, "cash", "PAYOUT_METHOD must be one of mock, allsecure, manual, none"),
     ],
 )
 def test_a_payout_method_that_may_not_be_stops_the_start(settings: dict[str, Any], method: str, told: str) -> None:

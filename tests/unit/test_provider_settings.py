@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
+from pydantic_settings import BaseSettings
 
+from services.gateway.config import GatewaySettings
+from services.payments.adapters import real_adapters
 from services.payments.config import PaymentsSettings
 
 STRONG = "mB3v9QxT7kLw2ZrY8hNc5JfD1sGp6VuA"
@@ -73,11 +76,57 @@ def test_prodamus_may_notify_an_address_of_its_cabinet_without_a_sys() -> None:
     assert "PRODAMUS_SECRET_KEY is not set" in refused(**GOOD, prodamus_page_url="https://shop.payform.ru")
 
 
-@pytest.mark.parametrize("key", ["pk_test_1", "whsec_1", "sk_1", "my-own-word"])
+def test_what_is_left_empty_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line of `.env` to be filled in; what a container is given of a variable that its host has not."""
+    for name in PaymentsSettings.model_fields:
+        if name.startswith(("stripe_", "allsecure_", "prodamus_")):
+            monkeypatch.setenv(name.upper(), "")
+    settings = PaymentsSettings(**GOOD, providers="allsecure,stripe,prodamus")
+    assert settings.with_credentials == ()
+    assert dict(real_adapters(settings).providers) == {}
+    assert settings.stripe_api_base == "https://api.stripe.com"
+
+
+@pytest.mark.parametrize(
+    ("names", "told"), [("stripe,stripe", "names stripe twice"), ("stripe,sk_live_4eC39", "is none of stripe, allsecure")]
+)
+def test_a_method_is_named_once_and_what_is_none_is_not_shown(names: str, told: str) -> None:
+    services: tuple[type[BaseSettings], ...] = (PaymentsSettings, GatewaySettings)
+    for settings in services:
+        with pytest.raises(ValidationError, match=told) as caught:
+            settings(**GOOD, jwt_secret=STRONG, providers=names)
+        assert "4eC39" not in str(caught.value)
+
+
+def test_a_shared_secret_that_can_be_guessed_is_refused_as_the_gateway_refuses_it() -> None:
+    assert "allsecure_shared_secret" in refused(**GOOD, **(ALLSECURE | {"allsecure_shared_secret": "short"}))
+    assert "prodamus_secret_key" in refused(**GOOD, **(PRODAMUS | {"prodamus_secret_key": "short"}))
+
+
+def test_a_publishable_key_alone_is_no_account() -> None:
+    assert "STRIPE_SECRET_KEY is not set, but STRIPE_PUBLISHABLE_KEY is" in refused(**GOOD, stripe_publishable_key="pk_test_1")
+
+
+@pytest.mark.parametrize("key", ["pk_test_1", "whsec_1", "sk_1", "my-own-word", "sk_test_1 ", " sk_test_1", "sk_test_1\n"])
 def test_a_key_that_is_no_secret_key_of_stripe_stops_the_start_and_is_not_shown(key: str) -> None:
     told = refused(**GOOD, stripe_secret_key=key)
     assert "stripe_secret_key" in told
     assert key not in told
+
+
+@pytest.mark.parametrize("name", ["stripe_api_base", "allsecure_base_url", "prodamus_page_url", "public_url"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://x/?a=1", "https://x/#a", "https://user:hidden@x", "https://x:99999", "https://x:port", "https://[x", "https://a b.com",
+        "https://x\n", "https://магазин.рф", "HTTPS://x",
+    ],
+)  # fmt: skip
+def test_an_address_that_no_path_can_be_put_behind_stops_the_start_and_is_not_shown(name: str, url: str) -> None:
+    told = refused(**GOOD, **{name: url})
+    assert name in told.lower()
+    assert url not in told
+    assert "hidden" not in told
 
 
 @pytest.mark.parametrize("name", ["stripe_api_base", "allsecure_base_url", "prodamus_page_url"])
