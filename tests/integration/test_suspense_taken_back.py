@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Literal
 from uuid import UUID
 
@@ -142,3 +143,21 @@ async def test_what_was_decided_otherwise_and_is_taken_back_is_said_aloud(world:
     assert isinstance(await world.decide(item.item_id, "write_off", reference="r", reason="r"), SuspenseItemView)
     assert await told(world, disputed(item)) == "taken_from_suspense"
     assert await told(world, sent_back(item)) == "taken_from_suspense"
+
+
+async def test_a_part_that_goes_back_out_of_what_an_unpaid_payment_has_in_suspense_is_the_platforms_loss(world: OperatorsWorld) -> None:
+    """The money has left the provider, so it has to leave the book; the item stays whole, for an operator to decide."""
+    made = await world.deposit(world.somebody(), 9_000)
+    await told(world, Paid(made.session_id, f"ch_{made.session_id.hex}", FIFTY, utc_now()))
+    (item,) = await world.items(made.payment_id)
+    lost, cleared = await world.account("loss", "platform"), await world.account("clearing")
+
+    back = replace(sent_back(item, Money(2_000, "usd")), session_id=made.session_id)
+    assert await told(world, back) == "applied"
+    await world.refunds.resume()
+    assert (await world.account("loss", "platform"), await world.account("clearing")) == (lost - 2_000, cleared + 2_000)
+    assert ((await world.item(item.item_id)).status, await world.status(made.payment_id)) == ("open", "pending")
+
+    assert await told(world, replace(back, outcome="failed", happened_at=utc_now())) == "applied"
+    await world.refunds.resume()
+    assert (await world.account("loss", "platform"), await world.account("clearing")) == (lost, cleared)

@@ -40,7 +40,7 @@ class RefundFacts:
             return "unknown_reference" if ours else "ignored"
         # As it is now: another event of the same batch may have changed what is on its way back.
         payment = await payment_store.lock_payment(tx, payment.payment_id)
-        if payment is None or payment.status is not Status.COMPLETED:
+        if payment is None or not (payment.status is Status.COMPLETED or await _is_of_another_charge(tx, fact, payment)):
             raise NotYet("the payment is not known to be paid")
         refund = await store.lock_told(tx, payment.payment_id, fact.refund_id, fact.provider_reference)
         if refund is None and fact.refund_id is not None:
@@ -110,3 +110,8 @@ class RefundFacts:
             correlation_id=correlation_id,
         )
         return "applied"
+
+
+async def _is_of_another_charge(tx: Connection, fact: RefundTold, payment: Payment) -> bool:
+    """Made at the provider's own site out of a charge that is, or was, in suspense: it waits for no payment."""
+    return fact.refund_id is None and await suspense_store.lock_other_charge(tx, payment, fact.charge_reference) is not None

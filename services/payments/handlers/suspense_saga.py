@@ -149,7 +149,14 @@ class SuspenseSaga:
             raise Contradicted(f"{command.reference}: {answer.code}")
 
     async def follow(self, tx: Connection, told: RefundTold, payment: Payment | None, correlation_id: str) -> str | None:
-        """What a provider tells later of an item's refund, written down; None: it is no item's. `payment`: of the session that it names."""
+        """What a provider tells later of an item's refund, written down; None: it is no item's, or only a part of one that is a payment's.
+        `payment`: of the session that it names."""
+        return await self._follow(tx, told, payment, correlation_id, is_borne=payment is not None)
+
+    async def _follow(
+        self, tx: Connection, told: RefundTold, payment: Payment | None, correlation_id: str, *, is_borne: bool
+    ) -> str | None:
+        """`is_borne`: what does not leave suspense whole is booked with the payment."""
         if told.refund_id is not None:
             item = await store.lock_refunded_by(tx, told.refund_id)
         elif payment is not None:
@@ -164,7 +171,7 @@ class SuspenseSaga:
             return await self._refund_told(tx, item, told)
         if item.decided is None and told.outcome == "succeeded" and told.money == item.money:
             return await self._refunded_elsewhere(tx, item, told, correlation_id)
-        if payment is not None and payment.status is Status.COMPLETED:
+        if is_borne:
             return None
         # Nobody is there to bear it: an operator has to know, and no repeat will change that.
         return "taken_from_suspense" if told.outcome == "succeeded" else "unchanged"
@@ -181,7 +188,8 @@ class SuspenseSaga:
             reason="a dispute took it",
             charge_reference=told.charge_reference,
         )
-        return await self.follow(tx, as_refund, payment, correlation_id)
+        is_borne = payment is not None and payment.status is Status.COMPLETED
+        return await self._follow(tx, as_refund, payment, correlation_id, is_borne=is_borne)
 
     async def _refund_told(self, tx: Connection, item: Item, told: RefundTold) -> str:
         assert item.decided is not None
