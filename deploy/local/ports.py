@@ -4,6 +4,7 @@ import json
 import os
 import random
 import socket
+from collections.abc import Mapping
 from pathlib import Path
 
 # Below Linux's ephemeral range (32768 and up), so that no outgoing connection takes a port between our look and the server's bind.
@@ -54,8 +55,13 @@ def remembered_ports(file: Path, names: tuple[str, ...]) -> dict[str, int]:
             port = free_port()
         _handed_out.add(port)
         chosen[name] = port
+    remember_ports(file, chosen)
+    return chosen
+
+
+def remember_ports(file: Path, ports: Mapping[str, int]) -> None:
+    """For the next start, and for whoever wants to speak with what runs now."""
     file.parent.mkdir(parents=True, exist_ok=True)
     temporary = file.with_suffix(".new")
-    temporary.write_text(json.dumps(chosen, indent=1) + "\n")
+    temporary.write_text(json.dumps(dict(ports), indent=1) + "\n")
     os.replace(temporary, file)
-    return chosen

@@ -14,7 +14,7 @@ from deploy.local.places import kept_secret
 from deploy.local.ports import is_free
 from deploy.local.postgres import PostgresServer
 from deploy.local.services import PROJECT
-from deploy.local.stand_ins import StandIns, needed
+from deploy.local.stand_ins import NAMES, StandIns, configured, listed, needed
 from deploy.prepare import database_urls
 
 _CANNOT_TELL = 2
@@ -47,13 +47,15 @@ def require_running(stand_ins: StandIns) -> None:
     """Their books are in their memory: once they have stopped there is nothing to compare with."""
     stand_ins.attach()
     if gone := [name for name in stand_ins.names if is_free(stand_ins.port(name))]:
-        raise LocalError(f"what plays {' and '.join(gone)} here does not run, and its book is gone with it: compare while `make run` is up")
+        raise LocalError(f"what plays {listed(gone)} here does not run, and its book is gone with it: compare while `make run` is up")
 
 
 @asynccontextmanager
 async def _environment() -> AsyncIterator[dict[str, str]]:
     """The settings of this checkout's payments; without `make run`, PostgreSQL is started for the while."""
     settings = read_settings()
+    if not configured(settings):
+        raise LocalError(f"no provider has credentials here; name those that `make run` plays, as for it: PROVIDERS={','.join(NAMES)}")
     secret = settings.get("SECRET_KEY") or kept_secret(LOCAL / "secret-key")
     stand_ins = StandIns(needed(settings), LOCAL, LOCAL / "logs", settings, None, None)
     if stand_ins.names:

@@ -107,7 +107,7 @@ def _addresses(stack: Stack) -> str:
     gateway = settings.get("PUBLIC_URL") or f"http://localhost:{settings['GATEWAY_PORT']}"
     socket = settings.get("NOTIFIER_PUBLIC_URL") or f"ws://localhost:{settings['NOTIFIER_PORT']}"
     rows = [
-        ("gateway", f"{gateway}/ (log in as testuser, password testuser)"),
+        ("gateway", f"{gateway}/en/login (testuser, password testuser)"),
         ("API docs", f"{gateway}/docs"),
         ("socket", f"{socket}/ws"),
         ("payments", f"{stack.service('payments').url}/metrics"),

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import hmac
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from deploy.local.errors import LocalError
 from deploy.local.places import kept_secret
-from deploy.local.ports import free_port, is_free, known_ports, remembered_ports
+from deploy.local.ports import free_port, is_free, known_ports, remember_ports, remembered_ports
 from deploy.local.processes import Child, Command, Echo
 from deploy.local.services import PROJECT, base_environment, wait_until_answers
 from deploy.local.side_by_side import side_by_side
@@ -24,6 +24,7 @@ TIME_SCALE: Final = 0.01
 
 _STOP_SECONDS: Final = 3.0
 _READY_SECONDS: Final = 30.0
+_PORTS_FILE: Final = "stand-in-ports.json"
 _PRODAMUS_PAGE: Final = "/p/shop"  # as tests/emulators/sandbox.py has it
 _PRODAMUS_SYS: Final = "sandbox"
 
@@ -51,6 +52,17 @@ def needed(settings: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(name for name in NAMES if name in named and not any(settings.get(one) for one in (*_CREDENTIALS[name], _ADDRESS[name])))
 
 
+def configured(settings: Mapping[str, str]) -> bool:
+    """Whether any provider has something of its own set, or is named."""
+    mine = [one for name in NAMES for one in (*_CREDENTIALS[name], _ADDRESS[name])]
+    return bool(needed(settings)) or any(settings.get(one) for one in mine)
+
+
+def listed(names: Sequence[str]) -> str:
+    """As a sentence has them: `a, b and c`."""
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
 class StandIns:
     """`names`: of NAMES. `folder` keeps their secret and their ports. `supervisor`: starts again what dies. LocalError in production."""
 
@@ -65,9 +77,7 @@ class StandIns:
     ) -> None:
         if names and settings.get("ENVIRONMENT") == "production":
             them = "them" if len(names) > 1 else "it"
-            raise LocalError(
-                f"PROVIDERS names {' and '.join(names)}, whose credentials are not set, and in production no stand-in plays {them}"
-            )
+            raise LocalError(f"PROVIDERS names {listed(names)}, whose credentials are not set, and in production no stand-in plays {them}")
         self.names = names
         self._folder = folder
         self._logs = logs
@@ -95,7 +105,7 @@ class StandIns:
     def port(self, name: str) -> int:
         if not self._ports:
             # All of them, so that each keeps its port whatever runs beside it.
-            self._ports = remembered_ports(self._folder / "stand-in-ports.json", NAMES)
+            self._ports = remembered_ports(self._folder / _PORTS_FILE, NAMES)
         return self._ports[name]
 
     def child(self, name: str) -> Child:
@@ -108,17 +118,17 @@ class StandIns:
 
     def attach(self) -> None:
         """Takes the ports of those that another process of ours runs from this folder. LocalError: there are none."""
-        self._ports = known_ports(self._folder / "stand-in-ports.json")
+        self._ports = known_ports(self._folder / _PORTS_FILE)
         if missing := [name for name in self.names if name not in self._ports]:
-            raise LocalError(
-                f"nothing plays {' and '.join(missing)} here: start `make run` with the same PROVIDERS, or set the credentials"
-            )
+            raise LocalError(f"nothing plays {listed(missing)} here: start `make run` with the same PROVIDERS, or set the credentials")
 
     def choose_ports_again(self) -> None:
         """Those that another program has taken meanwhile are replaced; nothing runs yet."""
         for name in self.names:
             if not is_free(self.port(name)):
                 self._ports[name] = free_port()
+        if self._ports:
+            remember_ports(self._folder / _PORTS_FILE, self._ports)
 
     async def start(self, webhooks_to: str) -> None:
         """Starts those that do not run, with empty books; returns when they answer. `webhooks_to`: the gateway's address. LocalError."""

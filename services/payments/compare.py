@@ -21,6 +21,7 @@ from services.payments.handlers.comparison import Compared, Comparison
 from services.payments.providers.base import NotStated
 from shared import postgres
 from shared.contracts.base import utc_now
+from shared.methods import PROVIDERS
 from shared.settings import load
 from shared.telemetry import configure_logging
 
@@ -31,13 +32,21 @@ CANNOT_TELL: Final = 2
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m services.payments.compare", description=__doc__)
-    parser.add_argument("--day", type=date.fromisoformat, metavar="YYYY-MM-DD", help="in UTC; default: yesterday")
-    parser.add_argument("--provider", action="append", metavar="NAME", help="may be given several times; default: all that are configured")
+    parser.add_argument("--day", type=_day, metavar="YYYY-MM-DD", help="in UTC; default: yesterday")
+    named = f"one of {', '.join(PROVIDERS)}; may be given several times; default: all that are configured"
+    parser.add_argument("--provider", action="append", choices=PROVIDERS, metavar="NAME", help=named)
     arguments = parser.parse_args()
     settings = load(PaymentsSettings)
     configure_logging("payments", "ERROR")
     day = arguments.day or (utc_now() - timedelta(days=1)).date()
     raise SystemExit(asyncio.run(compare(settings, day, arguments.provider)))
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no day; one is 2026-11-20") from None
 
 
 async def compare(settings: PaymentsSettings, day: date, names: Sequence[str] | None) -> int:

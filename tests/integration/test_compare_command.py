@@ -6,6 +6,8 @@ import asyncio
 import os
 import sys
 
+import pytest
+
 from deploy.local.ports import free_port
 from deploy.prepare import SERVICES, database_urls
 from tests.integration.payments_world import DATA_KEY, SECRET, payments_world
@@ -34,6 +36,19 @@ async def run(*arguments: str, **settings: str) -> tuple[int, str]:
 async def test_a_provider_without_credentials_is_named() -> None:
     code, told = await run("--provider", "allsecure", DATABASE_URL="postgresql://nobody@127.0.0.1:1/none")
     assert (code, told) == (2, "cannot compare: allsecure: no credentials are set\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--provider", "mock"), "argument --provider: invalid choice: 'mock'"),
+        (("--day", "2026-13-01"), "argument --day: '2026-13-01' is no day; one is 2026-11-20"),
+    ],
+)
+async def test_what_is_no_provider_or_no_day_is_said_before_anything_is_opened(arguments: tuple[str, ...], told: str) -> None:
+    code, printed = await run(*arguments)
+    assert code == 2
+    assert told in printed
 
 
 async def test_a_database_that_does_not_answer_is_named_without_its_password() -> None:

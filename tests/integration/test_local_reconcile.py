@@ -11,7 +11,7 @@ import pytest
 from deploy.local.errors import LocalError
 from deploy.local.ports import free_port
 from deploy.local.reconcile import require_running
-from deploy.local.stand_ins import NAMES, StandIns
+from deploy.local.stand_ins import NAMES, StandIns, configured
 
 
 def stand_ins(folder: Path) -> StandIns:
@@ -34,10 +34,28 @@ def test_running_ones_keep_their_ports(tmp_path: Path) -> None:
         assert (tmp_path / "stand-in-ports.json").read_text() == before
 
 
-def test_one_that_is_gone_is_named(tmp_path: Path) -> None:
+def test_ones_that_had_to_take_other_ports_are_found_there(tmp_path: Path) -> None:
+    started = stand_ins(tmp_path)
+    with socket.create_server(("127.0.0.1", started.port("stripe"))):
+        started.choose_ports_again()
+        with socket.create_server(("127.0.0.1", started.port("stripe"))):
+            running = stand_ins(tmp_path)
+            require_running(running)
+            assert running.port("stripe") == started.port("stripe")
+
+
+def test_those_that_are_gone_are_named(tmp_path: Path) -> None:
     remember(tmp_path, free_port())
     with pytest.raises(LocalError, match="what plays stripe here does not run, and its book is gone with it"):
         require_running(stand_ins(tmp_path))
+    with pytest.raises(LocalError, match="what plays stripe, allsecure and prodamus here does not run"):
+        require_running(StandIns(NAMES, tmp_path, tmp_path / "logs", {}, None, None))
+
+
+def test_whether_there_is_anybody_to_compare_with() -> None:
+    assert not configured({"PROVIDERS": "mock", "DATABASE_URL": "postgresql://localhost/purser"})
+    assert configured({"PROVIDERS": "mock,prodamus"}), "played here"
+    assert configured({"ALLSECURE_API_KEY": "key"})
 
 
 def test_one_that_never_ran_is_named(tmp_path: Path) -> None:
