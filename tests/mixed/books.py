@@ -70,15 +70,16 @@ class Payout:
 
 @dataclass(slots=True)
 class Book:
-    """A provider's, or all of them together."""
+    """Of all providers together. `stripe_balance`: what Stripe itself says that it has for us, by currency."""
 
     charges: list[Charge] = field(default_factory=list)
     refunds: list[Refund] = field(default_factory=list)
     disputes: list[Dispute] = field(default_factory=list)
     payouts: list[Payout] = field(default_factory=list)
+    stripe_balance: dict[str, int] = field(default_factory=dict)
 
 
-Row = asyncpg.Record
+Row = dict[str, Any]
 
 
 @dataclass(slots=True)
@@ -113,19 +114,20 @@ async def ours(world: World) -> OurBook:
         return OurBook(
             payments={
                 str(row["payment_id"]): row
-                for row in await db.fetch(
+                for row in await _rows(
+                    db,
                     """
                     select payment_id, session_id::text as session, provider, kind, user_id, mentor_id, order_id, amount_minor, currency,
                            status, charge_reference, provider_reference, fee_minor, refunding_minor, refunded_minor, dispute_status,
                            expires_at, completed_at, refusal is not null as refused
                     from payments.payments
-                    """
+                    """,
                 )
             },
-            refunds=await db.fetch("select * from payments.refunds where state <> 'refused'"),
-            disputes=await db.fetch("select * from payments.disputes"),
-            withdrawals=await db.fetch("select * from payments.withdrawals where refusal is null"),
-            items=await db.fetch("select * from payments.suspense_items"),
+            refunds=await _rows(db, "select * from payments.refunds where state <> 'refused'"),
+            disputes=await _rows(db, "select * from payments.disputes"),
+            withdrawals=await _rows(db, "select * from payments.withdrawals where refusal is null"),
+            items=await _rows(db, "select * from payments.suspense_items"),
             clearing={(row["owner"], row["currency"]): int(row["sum"]) for row in await db.fetch(_SUMS, "clearing")},
             balances={
                 (row["owner"], row["currency"]): row["available_minor"] + row["held_minor"]
@@ -146,6 +148,10 @@ _SUMS: Final = """
     join wallet.accounts as account on account.account_id = side.account_id and account.kind = $1
     group by account.owner, account.currency
 """
+
+
+async def _rows(db: asyncpg.Connection[Any], statement: str) -> list[Row]:
+    return [dict(row) for row in await db.fetch(statement)]
 
 
 @asynccontextmanager
@@ -169,6 +175,7 @@ async def _stripe(provider: Provider, book: Book) -> None:
     for one in told["disputes"]:
         money = Money(one["amount_minor"], one["currency"])
         book.disputes.append(Dispute("stripe", one["dispute"], one["reference"], money, one["withdrawn"]))
+    book.stripe_balance = await provider.control("balance")
 
 
 async def _allsecure(provider: Provider, book: Book) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from tests.mixed.books import Book, OurBook, Row
@@ -119,10 +119,12 @@ def _clearing(book: Book, ours: OurBook) -> list[str]:
         if payout.status == "succeeded":
             lies_there["allsecure", payout.money.currency] -= payout.money.amount_minor
     found = []
-    for key in sorted(lies_there.keys() | ours.clearing.keys()):
-        here, there = -ours.clearing.get(key, 0), lies_there[key]
+    for provider, currency in sorted(lies_there.keys() | ours.clearing.keys()):
+        here, there = -ours.clearing.get((provider, currency), 0), lies_there[provider, currency]
         if here != there:
-            found.append(f"at {key[0]} lie {there} {key[1]}, by our book {here}")
+            found.append(f"at {provider} lie {there} {currency}, by our book {here}")
+        if provider == "stripe" and (has := book.stripe_balance.get(currency, 0)) != there:
+            found.append(f"Stripe has {has} {currency}, by its own list {there}")
     return found
 
 
@@ -157,27 +159,37 @@ def _balances(book: Book, ours: OurBook) -> list[str]:
 
 
 def _platform(book: Book, ours: OurBook) -> list[str]:
-    """Who lost nothing pays nothing: only forced refunds and those made elsewhere may cost the platform; fees and their ends agree."""
+    """Only forced refunds and those made elsewhere may cost the platform; its fees and its revenue are what payments left of them."""
     found = [
         f"refund {row['refund_id']} was not forced and cost the platform {row['loss_minor']}"
         for row in ours.refunds
         if not row["forced"] and row["loss_minor"]
     ]
-    kept: Counter[str] = Counter()
+    fees: Counter[str] = Counter()
+    revenue: Counter[str] = Counter()
     for payment in ours.by_charge().values():
-        kept[payment["currency"]] += payment["fee_minor"]
+        fees[payment["currency"]] += payment["fee_minor"]
+        revenue[payment["currency"]] += payment["amount_minor"] if payment["kind"] == "order" else 0
         if payment["fee_minor"] != _fee(payment):
             found.append(f"payment {_shown(payment)} has a fee of {payment['fee_minor']}, not {_fee(payment)}")
     for row in ours.refunds:
         if row["state"] == "succeeded":
-            kept[row["currency"]] -= row["fee_minor"]
+            fees[row["currency"]] -= row["fee_minor"]
+            revenue[row["currency"]] -= row["wanted_minor"] if row["owner_id"] is None else 0
     for row in ours.disputes:
         if row["state"] != "won":
-            kept[row["currency"]] -= row["fee_minor"]
-    return found + [
-        f"fees are {ours.fees.get(currency, 0)} {currency}, by the payments {kept[currency]}"
-        for currency in sorted(kept.keys() | ours.fees.keys())
-        if kept[currency] != ours.fees.get(currency, 0)
+            fees[row["currency"]] -= row["fee_minor"]
+            revenue[row["currency"]] -= row["owner_minor"] if row["owner_id"] is None else 0
+    for item in ours.items:
+        revenue[item["currency"]] += item["amount_minor"] if item["status"] == "written_off" else 0
+    return [*found, *_other_sums("fees are", fees, ours.fees), *_other_sums("revenue is", revenue, ours.revenue)]
+
+
+def _other_sums(what: str, due: Mapping[str, int], has: Mapping[str, int]) -> list[str]:
+    return [
+        f"{what} {has.get(currency, 0)} {currency}, by the payments {due.get(currency, 0)}"
+        for currency in sorted(due.keys() | has.keys())
+        if due.get(currency, 0) != has.get(currency, 0)
     ]
 
 

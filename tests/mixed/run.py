@@ -67,7 +67,7 @@ async def run(
     meanwhile: Callable[[World], Coroutine[Any, Any, None]] | None = None,
     say: Say = lambda _: None,
 ) -> Report:
-    """`meanwhile`: something else that is done to the stack while payments are made. rest.Restless, callers.NoAnswer."""
+    """`meanwhile`: something else that is done to the stack while payments are made."""
     report = Report(plan)
     async with world(stack, plan) as made:
         clock = _Clock(report, say)
@@ -80,17 +80,17 @@ async def run(
         await disturbing.calm(made)
         await operators.settle_what_is_pending(made)
         await disturbing.calm(made)
-        await rest.until_at_rest(made, rest_seconds)
+        await _rest(made, report, rest_seconds)
         clock.lap("first rest")
         # Nothing that was dropped has been sent again: what can be asked about has been asked about.
         unasked = comparing.charges(await books.theirs(made), await books.ours(made), comparing.ASKABLE)
         report.found += [f"before any webhook was resent: {one}" for one in unasked]
         await operators.mark_some_as_paid(made)
         report.resent = await disturbing.resend(made)
-        await rest.until_at_rest(made, rest_seconds)
+        await _rest(made, report, rest_seconds)
         await operators.decide_suspense(made)
         await disturbing.calm(made)
-        await rest.until_at_rest(made, rest_seconds)
+        await _rest(made, report, rest_seconds)
         clock.lap("second rest")
         report.found += await _judge(made, report)
         clock.lap("judging")
@@ -124,12 +124,20 @@ async def _play(made: World, at_once: int, say: Say) -> list[str]:
     return found
 
 
+async def _rest(made: World, report: Report, bears_seconds: float) -> None:
+    """What does not come to rest is found, and the books are compared all the same: they may tell why."""
+    try:
+        await rest.until_at_rest(made, bears_seconds)
+    except rest.Restless as restless:
+        report.found.append(str(restless))
+
+
 async def _judge(made: World, report: Report) -> list[str]:
     book, ours = await books.theirs(made), await books.ours(made)
     report.statuses = Counter(
         row["status"] + (f", dispute {row['dispute_status']}" if row["dispute_status"] else "") for row in ours.payments.values()
     )
-    found = comparing.differences(book, ours) + await statuses.differences(made, book, ours)
+    found = comparing.differences(book, ours) + await statuses.differences(made, book, ours) + await statuses.still_payable(made, ours)
     logins = {"VERIFIER_DATABASE_URL": _urls(made.stack).verifier, "AMQP_URL": made.stack.amqp_url}
     code, output = await run_verifier(logins, "--settle-seconds", "5", timeout_seconds=_VERIFY_SECONDS)
     if code:

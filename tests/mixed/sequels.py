@@ -276,3 +276,5 @@ _SEQUELS: Final[dict[str, Callable[[World, Record], Awaitable[None]]]] = {
     "withdraw_comes_back": _withdraw_comes_back,
     "withdraw_too_much": _withdraw_too_much,
 }
+
+PLAYED: Final = frozenset(_SEQUELS)

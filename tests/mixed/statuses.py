@@ -50,6 +50,20 @@ async def differences(world: World, book: Book, ours: OurBook) -> list[str]:
     return [one for one in await asyncio.gather(*asked) if one is not None]
 
 
+async def still_payable(world: World, ours: OurBook) -> list[str]:
+    """Stripe's sessions can be ended: what is over here must be over there, or somebody pays what nobody waits for."""
+    secret = world.stack.stand_ins.settings["STRIPE_SECRET_KEY"]
+    found = []
+    for row in ours.payments.values():
+        if row["provider"] != "stripe" or row["status"] in ("pending", "completed") or row["provider_reference"] is None:
+            continue
+        path = f"/v1/payment_intents/{row['provider_reference']}"
+        told = (await world.providers["stripe"].http.get(path, headers={"Authorization": f"Bearer {secret}"})).json()
+        if told["status"] != "canceled":
+            found.append(f"payment {row['payment_id']} is {row['status']} here, and {told['status']} at stripe")
+    return found
+
+
 def _demanded(record: Record, row: Row, book: Book, ours: OurBook) -> set[str]:
     charges = [one for one in book.charges if one.provider == row["provider"] and one.session == row["session"]]
     apart = {(item["provider"], item["charge_reference"]) for item in ours.items if item["part"] == "all"}

@@ -187,3 +187,5 @@ _BEHAVIOURS: Final[dict[str, Callable[[World, Record, Caller, Till], Awaitable[b
     "pays_twice": _pays_twice,
     "never_comes": _never_comes,
 }
+
+PLAYED: Final = frozenset(_BEHAVIOURS)
