@@ -52,7 +52,22 @@ async def test_a_step_that_goes_wrong_is_named() -> None:
         emulator.faults.once("503", "create_refund", times=9)
         code, _, complained = await live_stripe(STRIPE_SECRET_KEY=emulator.keys.secret, STRIPE_API_BASE=emulator.base_url)
     assert code == 1
-    assert "failed: a refund of 20.00 usd: Unknown()" in complained
+    assert complained == "live-stripe: failed: a refund of 20.00 usd: Stripe gave no answer that says what became of it\n"
+
+
+async def test_a_key_that_is_none_of_the_accounts_is_said() -> None:
+    emulator = StripeEmulator()
+    async with EmulatorServer(emulator):
+        code, _, complained = await live_stripe(STRIPE_SECRET_KEY="sk_test_of_somebody_else", STRIPE_API_BASE=emulator.base_url)
+    assert code == 1
+    assert complained.splitlines()[-1] == "live-stripe: failed: a payment of 50.00 usd was to be opened: Stripe does not accept our key"
+
+
+async def test_a_setting_that_is_wrong_is_named_and_not_shown() -> None:
+    code, lines, complained = await live_stripe(STRIPE_SECRET_KEY="pk_test_hush")
+    assert (code, lines) == (2, [])
+    assert complained.startswith("live-stripe: STRIPE_SECRET_KEY must begin with sk_test_")
+    assert "hush" not in complained
 
 
 async def test_without_a_key_it_is_not_begun() -> None:

@@ -23,7 +23,18 @@ from services.payments.domain.facts import Closed, Paid
 from services.payments.domain.payments import Payment, Status
 from services.payments.domain.return_pages import ReturnPages
 from services.payments.provider_settings import ProviderSettings
-from services.payments.providers.base import Accepted, Canceled, Open, Payer, RefundAccepted, RefundDeclined, RefundOrder
+from services.payments.providers.base import (
+    Accepted,
+    Canceled,
+    Open,
+    Payer,
+    RefundAccepted,
+    RefundDeclined,
+    RefundOrder,
+    Rejected,
+    Unavailable,
+    Unknown,
+)
 from services.payments.providers.stripe import StripeProvider
 from services.payments.providers.stripe_client import API_VERSION, NoAnswer, NotServed, SaidNo, StripeApi
 from services.payments.providers.stripe_refunds import StripeRefunds
@@ -83,7 +94,7 @@ async def smoke(api: StripeApi, tell: Tell) -> None:
         order = _order(payment, money)
         answer = await refunds.refund(order)
         if not isinstance(answer, RefundAccepted):
-            raise Failed(f"a refund of {_text(money)}: {answer}")
+            raise Failed(f"a refund of {_text(money)}: {_words(answer)}")
         _check(await refunds.refund(order), answer, "the same refund again is the same refund")
         found = await refunds.find_refund(order)
         if not isinstance(found, RefundAccepted) or found.provider_reference != answer.provider_reference:
@@ -128,7 +139,7 @@ async def _opened(provider: StripeProvider, known: Payment | None = None) -> Pay
     )
     made = await provider.create(payment, Payer(), again=known is not None)
     if not isinstance(made, Accepted) or not made.client_secret:
-        raise Failed(f"a payment of {_text(WHOLE)} was to be opened: {made}")
+        raise Failed(f"a payment of {_text(WHOLE)} was to be opened: {_words(made)}")
     return replace(payment, provider_reference=made.provider_reference)
 
 
@@ -150,6 +161,17 @@ def _order(payment: Payment, money: Money) -> RefundOrder:
 def _check(found: object, expected: object, what: str) -> None:
     if found != expected:
         raise Failed(f"{what}: expected {expected}, found {found}")
+
+
+def _words(answer: object) -> str:
+    """Of an answer that is not the one hoped for."""
+    match answer:
+        case Unknown():
+            return "Stripe gave no answer that says what became of it"
+        case Unavailable(reason=reason) | Rejected(reason=reason) | RefundDeclined(reason=reason):
+            return reason
+        case _:
+            return str(answer)
 
 
 def _text(money: Money) -> str:
@@ -177,7 +199,8 @@ def main() -> int:
         asyncio.run(run(ProviderSettings(), print))
     except ValidationError as error:
         first = error.errors()[0]
-        print(f"live-stripe: {'.'.join(map(str, first['loc'])).upper()}: {first['msg']}", file=sys.stderr)
+        name, wrong = ".".join(map(str, first["loc"])).upper(), first["msg"].removeprefix("Value error, ")
+        print(f"live-stripe: {name} {wrong}" if name else f"live-stripe: {wrong}", file=sys.stderr)
         return 2
     except Unfit as error:
         print(f"live-stripe: {error}", file=sys.stderr)
