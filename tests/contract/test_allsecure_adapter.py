@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from services.payments.domain.facts import Closed, Declined, Irrelevant, Paid
+from services.payments.domain.facts import Closed, Declined, Look, Paid
 from services.payments.providers.base import Accepted, BeingPaid, Canceled, Open, Payer, Rejected, Unavailable
 from shared.money import Money
 from tests.contract.allsecure_world import EUROS, PAYER, AllSecureWorld, allsecure_world, payment_of
@@ -114,7 +114,7 @@ async def test_pending_is_no_proof_and_what_comes_of_it_is_told_under_another_ev
     assert await world.provider.find(payment) == Open(expired=False, being_paid=True)
     assert await world.provider.cancel(payment) == BeingPaid()
     (pending,) = await world.told()
-    assert isinstance(pending.fact, Irrelevant)
+    assert isinstance(pending.fact, Look)
 
     await world.emulator.control.settle(str(payment.session_id))
     (paid,) = await world.told()

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from services.payments.domain.facts import Closed, Declined, DisputeTold, Fact, Irrelevant, Paid, PayoutTold, RefundTold
+from services.payments.domain.facts import Closed, Declined, DisputeTold, Fact, Irrelevant, Look, Paid, PayoutTold, RefundTold
 from services.payments.providers.allsecure_events import REPEATED_FOR, read_event
 from shared.contracts.base import utc_now
 from shared.delivery.errors import Permanent
@@ -67,10 +67,13 @@ def test_an_error_without_any_error_is_a_decline() -> None:
     assert fact(DEBIT | {"result": "ERROR"}) == Declined(OURS, NOON)
 
 
+def test_what_a_bank_decides_later_is_asked_about_at_once() -> None:
+    assert read_event(HEADERS, json.dumps(DEBIT | {"result": "PENDING"}).encode()).fact == Look(OURS)
+
+
 @pytest.mark.parametrize(
     "change",
     [
-        {"result": "PENDING"},
         {"result": "INVALID_REQUEST"},
         {"transactionType": "PREAUTHORIZE"},
         {"transactionType": "CAPTURE"},

@@ -66,7 +66,11 @@ def test_a_declined_attempt_can_be_repeated() -> None:
     assert fact("payment_intent.payment_failed", an_intent()) == Irrelevant("attempt declined")
 
 
-@pytest.mark.parametrize("what", ["created", "processing", "requires_action", "amount_capturable_updated", "partially_funded", "invented"])
+def test_what_a_bank_decides_later_is_asked_about_at_once() -> None:
+    assert fact("payment_intent.processing", an_intent()) == Look(SESSION_ID)
+
+
+@pytest.mark.parametrize("what", ["created", "requires_action", "amount_capturable_updated", "partially_funded", "invented"])
 def test_what_decides_nothing(what: str) -> None:
     assert fact(f"payment_intent.{what}", an_intent()) == Irrelevant(f"type payment_intent.{what}")
 

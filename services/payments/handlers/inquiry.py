@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
 
 from prometheus_client import Counter
 
 from services.payments.domain.payments import PAID_FROM_BALANCE, Payment, Status
 from services.payments.handlers.balance_payments import BalancePayments
-from services.payments.handlers.settlement import Settlement
+from services.payments.handlers.settlement import WATCHED_FOR, Settlement
 from services.payments.providers.base import Open, Provider, Told
+from services.payments.store import payments as store
 from shared.contracts.base import utc_now
+from shared.postgres import transaction
+
+NOT_OVER_FOR: Final = timedelta(hours=1)
+"""How long what is being paid is told as pending after its provider has said so: it is asked again long before."""
 
 ASKED = Counter("purser_reconciler_asked_total", "Payments whose provider was asked", ["provider"])
 
@@ -37,8 +44,13 @@ class Inquiry:
         if provider.capabilities.status:
             ASKED.labels(payment.provider).inc()
             told = await provider.find(payment)
+        if isinstance(told, Open) and told.being_paid:
+            now = utc_now()
+            async with transaction(self.settlement.pool) as tx:
+                await store.keep_open(tx, payment.payment_id, now + NOT_OVER_FOR, now + WATCHED_FOR)
+            return
         over = payment.status is Status.PENDING and payment.told_at(utc_now()) == Status.EXPIRED
-        if isinstance(told, Open) and over and not told.being_paid:
+        if isinstance(told, Open) and over:
             # Over on our side: ended there too before we say so, or somebody could still pay it.
             await self.settlement.settle_ended(await provider.cancel(payment), payment, expired=True)
         else:

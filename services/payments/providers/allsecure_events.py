@@ -17,7 +17,7 @@ from uuid import UUID
 import structlog
 from pydantic import Field
 
-from services.payments.domain.facts import Closed, Declined, DisputeTold, Fact, Irrelevant, Paid, PayoutTold, RefundTold
+from services.payments.domain.facts import Closed, Declined, DisputeTold, Fact, Irrelevant, Look, Paid, PayoutTold, RefundTold
 from services.payments.providers.allsecure_amounts import read_amount
 from services.payments.providers.allsecure_messages import CANCELED_BY_PAYER, EXPIRED, Problem, Said, Unreadable, Uuid, read
 from services.payments.providers.base import ProviderEvent
@@ -86,7 +86,7 @@ def read_event(headers: Mapping[str, str], body: bytes) -> ProviderEvent:
 
 def _fact(told: _Callback, at: datetime) -> Fact:
     match told.transaction_type, told.result:
-        case "DEBIT", "OK" | "ERROR":
+        case "DEBIT", "OK" | "ERROR" | "PENDING":
             return _of_debit(told, at)
         case "REFUND", "OK" | "ERROR" | "PENDING":
             return _of_refund(told, at)
@@ -106,6 +106,9 @@ def _of_debit(told: _Callback, at: datetime) -> Fact:
         return Irrelevant("a debit without a reference of ours")
     if told.result == "OK":
         return Paid(session_id, told.uuid, told.money, at)
+    if told.result == "PENDING":
+        # Perhaps for longer than the session lasts: it must not be told as over meanwhile.
+        return Look(session_id)
     # As when the status API is asked: CANCELLED there is an error with one of these codes here.
     return Closed(session_id, at) if told.number in (CANCELED_BY_PAYER, EXPIRED) else Declined(session_id, at)
 

@@ -105,6 +105,9 @@ def _of_intent(event: _Event, what: str) -> Fact:
         return Irrelevant("no reference of ours")
     if what == "payment_failed":
         return Irrelevant("attempt declined")
+    if what == "processing":
+        # For days, perhaps: it must not be told as over meanwhile.
+        return Look(session_id)
     if what not in ("succeeded", "canceled"):
         return _nothing(event)
     if event.api_version != API_VERSION:

@@ -132,6 +132,21 @@ async def watch(tx: Connection, payment_id: UUID, until: datetime) -> None:
     )
 
 
+async def keep_open(tx: Connection, payment_id: UUID, until: datetime, watched_until: datetime) -> None:
+    """The payer has done their part: it is not over before its bank has decided; if it is over here, it is asked about all the longer."""
+    await tx.execute(
+        """
+        update payments.payments
+        set expires_at = case when status = 'pending' then greatest(expires_at, $2) else expires_at end,
+            watch_until = case when status in ('expired', 'canceled') then greatest(watch_until, $3) end
+        where payment_id = $1 and status in ('pending', 'expired', 'canceled')
+        """,
+        payment_id,
+        until,
+        watched_until,
+    )
+
+
 async def look_now(tx: Connection, payment_id: UUID) -> None:
     """The reconciler asks about this payment next; for an hour, if it is over: what happened to it now may be that it was paid."""
     await tx.execute(

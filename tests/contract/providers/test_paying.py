@@ -142,6 +142,7 @@ async def test_what_the_bank_decides_later_is_neither_canceled_nor_over_until_it
     await world.expire(made)
     (row,) = await world.payments.rows("select status from payments.payments where payment_id = $1", made.payment_id)
     assert row["status"] == "pending", "nobody says that it is over while the money is on its way"
+    assert await world.status(made) == "pending", "nor does the clock"
     await world.stage.settle_slowly(session_of(made))
     await world.arrive()
     assert await world.status(made) == "completed"
