@@ -25,7 +25,7 @@ from yarl import URL
 
 from shared.contracts.base import Message
 from shared.contracts.topology import Queue
-from shared.delivery.errors import BrokerUnavailable, DeliveryError, Permanent
+from shared.delivery.errors import BrokerUnavailable, DeliveryError, NotYet, Permanent
 from shared.delivery.failures import FailedMessages, History, describe
 from shared.delivery.publisher import Publisher
 from shared.postgres import is_outage
@@ -132,7 +132,8 @@ class _Settle(BaseMiddleware[Any, AbstractIncomingMessage]):
         if is_outage(error):
             await self._failed.wait_out(message.body, key=key, correlation_id=correlation_id, history=history, reason=describe(error))
         else:
-            log.error("message failed", queue=self._queue.name, type=key, error=describe(error), exc_info=error)
+            if not isinstance(error, NotYet):
+                log.error("message failed", queue=self._queue.name, type=key, error=describe(error), exc_info=error)
             await self._failed.retry_or_bury(message.body, key=key, correlation_id=correlation_id, history=history, error=error)
 
 

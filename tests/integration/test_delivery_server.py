@@ -99,15 +99,20 @@ async def test_an_answer_that_nobody_waits_for_any_more_is_no_failure(world: Wor
 # Failures
 
 
-async def test_a_failing_command_is_retried_later_and_then_done(world: World, handler: Handler, fast_delays: None) -> None:
+async def test_a_failing_command_is_retried_later_and_then_done(
+    world: World, handler: Handler, fast_delays: None, capsys: pytest.CaptureFixture[str]
+) -> None:
     handler.fail(ValueError("a bug"), times=3)
     async with serving(world, handler):
         await world.publisher.publish(command())
         await eventually(lambda: handler.calls == 4, "done at last")
+    assert capsys.readouterr().out.count("message failed") == 3
     await settled(world)
 
 
-async def test_the_first_retry_waits_in_the_delay_queue_with_its_history(world: World, handler: Handler) -> None:
+async def test_the_first_retry_waits_in_the_delay_queue_with_its_history(
+    world: World, handler: Handler, capsys: pytest.CaptureFixture[str]
+) -> None:
     handler.fail(NotYet("its payment is on its way"))
     sent = command()
     async with serving(world, handler):
@@ -119,6 +124,9 @@ async def test_the_first_retry_waits_in_the_delay_queue_with_its_history(world: 
     assert waiting.correlation_id == sent.correlation_id
     assert (waiting.headers["x-attempts"], waiting.headers["x-waits"]) == (0, 1)
     assert waiting.headers["x-reason"] == "NotYet: its payment is on its way"
+    said = capsys.readouterr().out
+    assert "message will be tried again" in said
+    assert "message failed" not in said, "to wait is no failure"
     await settled(world)
 
 
