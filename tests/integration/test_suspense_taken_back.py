@@ -145,6 +145,22 @@ async def test_what_was_decided_otherwise_and_is_taken_back_is_said_aloud(world:
     assert await told(world, sent_back(item)) == "taken_from_suspense"
 
 
+async def test_a_dispute_over_what_was_given_to_somebody_is_the_platforms_loss_until_it_is_won(world: OperatorsWorld) -> None:
+    """An order was paid by two of its sessions, the second charge was given to its payer, and their bank takes it back."""
+    user, made = world.somebody(), await world.deposit(world.somebody(), 9_000)
+    await told(world, Paid(made.session_id, f"ch_{made.session_id.hex}", FIFTY, utc_now()))
+    (item,) = await world.items(made.payment_id)
+    assert isinstance(await world.decide(item.item_id, "assign_user", user_id=user), SuspenseItemView)
+    lost, cleared = await world.account("loss", "platform"), await world.account("clearing")
+
+    assert await told(world, disputed(item, session_id=made.session_id)) == "applied"
+    assert (await world.account("loss", "platform"), await world.account("clearing")) == (lost - 5_000, cleared + 5_000)
+    assert (await world.available(user), await world.dispute_status(made.payment_id)) == (5_000, None)
+
+    assert await told(world, disputed(item, "won", session_id=made.session_id)) == "applied"
+    assert (await world.account("loss", "platform"), await world.account("clearing")) == (lost, cleared)
+
+
 async def test_a_part_that_goes_back_out_of_what_an_unpaid_payment_has_in_suspense_is_the_platforms_loss(world: OperatorsWorld) -> None:
     """The money has left the provider, so it has to leave the book; the item stays whole, for an operator to decide."""
     made = await world.deposit(world.somebody(), 9_000)

@@ -13,7 +13,7 @@ import structlog
 from prometheus_client import Counter
 
 from services.payments.domain import disputes as domain
-from services.payments.domain.disputes import AT_REST, Dispute, State
+from services.payments.domain.disputes import AT_REST, Dispute, GoneBefore, State
 from services.payments.domain.facts import DisputeTold, Fact
 from services.payments.domain.payments import Payment, Status
 from services.payments.handlers import told
@@ -22,6 +22,7 @@ from services.payments.ledger import Silent
 from services.payments.store import disputes as store
 from services.payments.store import due
 from services.payments.store import payments as payment_store
+from services.payments.store import suspense as suspense_store
 from services.payments.store.payments import SCHEMA
 from shared.contracts.base import utc_now
 from shared.contracts.payment_commands import Refused
@@ -77,14 +78,16 @@ class DisputeSaga:
             return "unknown_reference" if fact.session_id is not None else "ignored"
         # As it is now: another event of the same batch may have changed it.
         payment = await payment_store.lock_payment(tx, payment.payment_id)
-        if payment is None or payment.status is not Status.COMPLETED:
+        if payment is None or not (payment.status is Status.COMPLETED or await _is_of_another_charge(tx, fact, payment)):
             raise NotYet("the payment is not known to be paid")
         known = await store.lock_of_payment(tx, payment.payment_id)
         dispute = next((one for one in known if one.dispute_reference == fact.dispute_reference), None)
         if dispute is None:
             if fact.money.currency != payment.money.currency:
                 return "currency_mismatch"
-            dispute = domain.begin(payment, fact, await store.gone_before(tx, payment), correlation_id)
+            # Whoever has what was in suspense by now was not paid by this payment: the platform bears it.
+            gone = await store.gone_before(tx, payment) if payment.status is Status.COMPLETED else GoneBefore(payment.money.amount_minor, 0)
+            dispute = domain.begin(payment, fact, gone, correlation_id)
             await store.insert(tx, dispute)
         else:
             changed = domain.told(dispute, fact.event)
@@ -106,7 +109,9 @@ class DisputeSaga:
         return "applied"
 
     async def _tell(self, tx: Connection, payment: Payment, disputes: Sequence[Dispute], correlation_id: str) -> None:
-        """Open pages are told when the payment is told otherwise now."""
+        """Open pages are told when the payment is told otherwise now; one that is not paid is not disputed."""
+        if payment.status is not Status.COMPLETED:
+            return
         disputed = domain.payment_with(payment, disputes, utc_now())
         if disputed.dispute_status == payment.dispute_status:
             return
@@ -194,3 +199,8 @@ class DisputeSaga:
             await self._tell(tx, payment, [*others, after], dispute.correlation_id)
         log.info("dispute", dispute_id=str(after.dispute_id), state=after.state, correlation_id=after.correlation_id)
         return after
+
+
+async def _is_of_another_charge(tx: Connection, fact: DisputeTold, payment: Payment) -> bool:
+    """Over a charge that is, or was, in suspense: it waits for no payment."""
+    return await suspense_store.lock_other_charge(tx, payment, fact.charge_reference) is not None

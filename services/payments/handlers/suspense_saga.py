@@ -12,7 +12,7 @@ from prometheus_client import Counter
 
 from services.payments.domain import suspense as domain
 from services.payments.domain.facts import DisputeTold, Fact, RefundTold
-from services.payments.domain.payments import Payment, Status
+from services.payments.domain.payments import Payment
 from services.payments.domain.suspense import Decided, Item
 from services.payments.handlers.kept_apart import alert
 from services.payments.handlers.settlement import Follow
@@ -151,12 +151,6 @@ class SuspenseSaga:
     async def follow(self, tx: Connection, told: RefundTold, payment: Payment | None, correlation_id: str) -> str | None:
         """What a provider tells later of an item's refund, written down; None: it is no item's, or only a part of one that is a payment's.
         `payment`: of the session that it names."""
-        return await self._follow(tx, told, payment, correlation_id, is_borne=payment is not None)
-
-    async def _follow(
-        self, tx: Connection, told: RefundTold, payment: Payment | None, correlation_id: str, *, is_borne: bool
-    ) -> str | None:
-        """`is_borne`: what does not leave suspense whole is booked with the payment."""
         if told.refund_id is not None:
             item = await store.lock_refunded_by(tx, told.refund_id)
         elif payment is not None:
@@ -171,9 +165,9 @@ class SuspenseSaga:
             return await self._refund_told(tx, item, told)
         if item.decided is None and told.outcome == "succeeded" and told.money == item.money:
             return await self._refunded_elsewhere(tx, item, told, correlation_id)
-        if is_borne:
+        if payment is not None:
             return None
-        # Nobody is there to bear it: an operator has to know, and no repeat will change that.
+        # Nothing is there to book it with: an operator has to know, and no repeat will change that.
         return "taken_from_suspense" if told.outcome == "succeeded" else "unchanged"
 
     async def disputed(self, tx: Connection, told: DisputeTold, payment: Payment | None, correlation_id: str) -> str | None:
@@ -188,8 +182,7 @@ class SuspenseSaga:
             reason="a dispute took it",
             charge_reference=told.charge_reference,
         )
-        is_borne = payment is not None and payment.status is Status.COMPLETED
-        return await self._follow(tx, as_refund, payment, correlation_id, is_borne=is_borne)
+        return await self.follow(tx, as_refund, payment, correlation_id)
 
     async def _refund_told(self, tx: Connection, item: Item, told: RefundTold) -> str:
         assert item.decided is not None
