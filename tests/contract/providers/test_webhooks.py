@@ -6,6 +6,9 @@ import asyncio
 
 import pytest
 
+from services.payments.domain.payments import Payment
+from services.payments.providers.base import Accepted, Created, Payer, Provider
+from tests.contract.providers.stage import Session
 from tests.contract.providers.world import ProviderWorld, session_of
 from tests.emulators.deliveries import ALWAYS
 
@@ -20,6 +23,30 @@ async def test_each_webhook_three_times_credits_once(world: ProviderWorld) -> No
     assert await world.status(made) == "completed"
     assert await world.credits(made) == 1
     assert (await world.outcomes(made)).count("applied") == 1
+
+
+async def test_a_webhook_that_overtakes_the_answer_to_creating_credits_once(world: ProviderWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The provider has the session, its payer has paid, and we have not yet written down that it is there."""
+    provider = type(world.stage.provider)
+    create = provider.create
+
+    async def overtaken(self: Provider, payment: Payment, payer: Payer, *, again: bool) -> Created:
+        created = await create(self, payment, payer, again=again)
+        assert isinstance(created, Accepted)
+        assert payment.session_id is not None
+        await world.stage.pay(Session(payment.session_id, created.payment_url, created.client_secret))
+        await world.stage.deliveries.flush()
+        await world.work()
+        (row,) = await world.payments.rows("select status from payments.payments where payment_id = $1", payment.payment_id)
+        assert row["status"] == "completed", "by its webhook alone"
+        return created
+
+    with monkeypatch.context() as fast:
+        fast.setattr(provider, "create", overtaken)
+        made = await world.deposit()
+    await world.arrive()
+    assert await world.status(made) == "completed"
+    assert await world.credits(made) == 1
 
 
 async def test_a_late_webhook_credits_what_had_expired(world: ProviderWorld) -> None:
