@@ -221,13 +221,17 @@ async def test_what_a_provider_cannot_end_is_asked_about_for_a_day_after_it_is_o
         assert await world.rows("select watch_until from payments.payments") == [{"watch_until": None}]
 
 
-async def test_what_nobody_paid_is_not_asked_about_after_the_day(fresh_database_url: str) -> None:
+async def test_what_nobody_paid_is_asked_about_once_more_when_the_day_is_over_and_then_left_alone(fresh_database_url: str) -> None:
+    """Else all that was ever given up would be looked at every few seconds."""
     slow = ScriptedProvider(name="allsecure", ended=Canceled(still_payable=True))
     async with payments_world(fresh_database_url, enabled=("allsecure",), more=[slow]) as world:
         await world.deposit(method="allsecure")
         await world.rows("update payments.payments set expires_at = now(), reconcile_at = now() returning 1")
         await world.reconciler.reconcile_due()
         asked = len(slow.asked)
-        await world.rows("update payments.payments set watch_until = now(), reconcile_at = now() returning 1")
-        await world.reconciler.reconcile_due()
-        assert len(slow.asked) == asked
+        await world.rows("update payments.payments set watch_until = now() returning 1")
+        for _ in range(2):
+            await world.rows("update payments.payments set reconcile_at = now() returning 1")
+            await world.reconciler.reconcile_due()
+            assert len(slow.asked) == asked + 1
+        assert await world.rows("select status, watch_until from payments.payments") == [{"status": "expired", "watch_until": None}]
