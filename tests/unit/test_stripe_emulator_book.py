@@ -7,9 +7,12 @@ import random
 from typing import Any
 
 import pytest
+from stripe import SignatureVerificationError, WebhookSignature
 
+from tests.emulators.deliveries import Attempt, Delivery
 from tests.emulators.stripe.book import Book
 from tests.emulators.stripe.errors import Invalid, Refusal
+from tests.emulators.stripe.events import Events
 from tests.emulators.stripe.idempotency import Answer, IdempotencyKeys
 from tests.emulators.stripe.methods import METHODS
 from tests.emulators.stripe.objects import Json
@@ -22,6 +25,19 @@ def test_the_signature_is_the_documented_one() -> None:
     assert header.split(",")[:2] == ["t=1700000000", "v1=14c4f43763339dcb1c15f41a1ff31a94f2f09f8de278f8b4392ca0d7cbcd257e"]
     assert " " not in header
     assert signature_header(b"x", ["one", "two"], 1).count("v1=") == 2
+
+
+def test_each_attempt_at_a_delivery_is_signed_with_its_own_time() -> None:
+    sent: list[Delivery] = []
+    events = Events(lambda: 1_700_000_000, sent.append)
+    events.add_endpoint("http://merchant/hook", ["*"], None, "whsec_test")
+    events.emit("payment_intent.created", {"id": "pi_1"})
+    tried = [sent[0].sign(Attempt(number, 1_700_000_000.0 + number, forged=False, stale=False)) for number in (1, 60)]
+    assert [headers["stripe-signature"].partition(",")[0] for headers, _ in tried] == ["t=1700000001", "t=1700000060"]
+    for headers, body in tried:
+        WebhookSignature.verify_header(body.decode(), headers["stripe-signature"], "whsec_test")
+    with pytest.raises(SignatureVerificationError):
+        WebhookSignature.verify_header(tried[1][1].decode(), tried[0][0]["stripe-signature"].replace("01,", "60,"), "whsec_test")
 
 
 def test_brackets_nest() -> None:
