@@ -151,6 +151,8 @@ async def test_declined_at_stripe_and_prodamus_can_be_tried_again(student: Perso
     assert (refused.status_code, refused.json()["error"]["code"]) == (402, "card_declined")
     assert "Declined" in (await payer.open(sent_back.headers["location"])).text
     assert [await status_of(student, made) for made in (by_card, by_link)] == ["pending", "pending"]
+    asked = await student.post(f"/payments/confirm/{by_link['payment_id']}")
+    assert (asked.status_code, asked.json()["code"], "prodamus" in asked.json()["detail"]) == (422, "operation_not_supported", True)
 
     for made in (by_card, by_link):
         await payer.pay(made)
