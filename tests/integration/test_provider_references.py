@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from services.payments.domain.facts import DisputeTold, Fact, Paid, RefundTold
-from services.payments.domain.payments import Payment
+import pytest
+
+from services.payments.domain.facts import Closed, DisputeTold, Fact, Paid, RefundTold
+from services.payments.domain.payments import Payment, Status
 from shared.contracts.base import new_id, utc_now
+from shared.delivery.errors import NotYet
 from shared.money import Money
 from shared.postgres import Connection
 from tests.integration.payments_world import PaymentsWorld, payments_world
@@ -70,3 +73,26 @@ async def test_another_providers_charge_of_the_same_name_is_not_taken_for_it(fre
             [allsecure.event(RefundTold(None, new_id(), "re_1", money, "succeeded", now, charge_reference="same"))]
         )
         assert followed.told == [("RefundTold", None)]
+
+
+async def test_what_goes_back_before_it_is_known_to_have_come_has_the_provider_asked(fresh_database_url: str) -> None:
+    """The webhook of the payment was lost, and its session is over: a dispute weeks later is the first word of it."""
+
+    class OfPaidOnes:
+        async def follow(self, tx: Connection, fact: Fact, payment: Payment | None, correlation_id: str) -> str:
+            assert payment is not None
+            if payment.status is not Status.COMPLETED:
+                raise NotYet("the payment is not known to be paid")
+            return "applied"
+
+    stripe = ScriptedProvider()
+    async with payments_world(fresh_database_url, enabled=("stripe",), more=[stripe], follow={DisputeTold: OfPaidOnes().follow}) as world:
+        made = await world.deposit(method="stripe")
+        await world.settlement.handle([stripe.event(Closed(made.session_id, utc_now()))])
+        stripe.told = Paid(made.session_id, "ch_1", Money(200_000, "rsd"), utc_now())
+        event = stripe.event(DisputeTold(None, "dp_1", "opened", stripe.told.money, utc_now(), charge_reference=f"pi_{made.session_id}"))
+        with pytest.raises(NotYet):
+            await world.settlement.handle([event])
+        await world.reconciler.reconcile_due()
+        assert await world.settlement.handle([event]) == []
+        assert (await outcomes(world))[-1] == "applied"

@@ -46,7 +46,6 @@ WATCHED_FOR: Final = timedelta(days=1)
 
 SETTLED = Counter("purser_provider_events_total", "Provider events by what came of them", ["provider", "outcome"])
 
-
 _QUIET: Final = frozenset({"applied", "matched", "duplicate", "unchanged", "ignored", "asked"})
 
 Follow = Callable[[Connection, Fact, Payment | None, str], Awaitable[str]]
@@ -94,8 +93,16 @@ class Settlement:
     async def handle(self, events: Sequence[ProviderEventReceived]) -> Sequence[Failure]:
         """One transaction for the batch; an event that no adapter can read fails alone."""
         reads, failures = self._read(events)
-        if not reads:
-            return failures
+        try:
+            if reads:
+                await self._handle(reads)
+        except NotYet:
+            if len(reads) == 1:
+                await self._ask_about(reads[0])
+            raise
+        return failures
+
+    async def _handle(self, reads: list[_Read]) -> None:
         noted: list[tuple[_Read, str]] = []
         batch = _Batch()
         async with transaction(self.pool) as tx:
@@ -124,7 +131,13 @@ class Settlement:
         alert(opened)
         for read, outcome in noted:
             _tell(read, outcome, payments)
-        return failures
+
+    async def _ask_about(self, read: _Read) -> None:
+        """What goes back is told of before it is known that it had come: the word of that may have been lost, and the session be over."""
+        async with transaction(self.pool) as tx:
+            (fact,) = await with_sessions(tx, [(read.message.provider, read.event.fact)])
+            if (session_id := replace(read, event=replace(read.event, fact=fact)).session_id) is not None:
+                await store.look_now(tx, session_id, read.message.provider)
 
     async def settle_told(self, told: Told, payment: Payment) -> None:
         """What a provider answered when it was asked, through the same decision and out of the same outbox as its events."""
@@ -224,9 +237,9 @@ class Settlement:
 
     async def _look(self, tx: Connection, payment: Payment | None) -> str:
         """The event does not decide it: its provider is asked, by the reconciler, at once."""
-        if payment is None:
+        if payment is None or payment.session_id is None:
             return "ignored"
-        await store.look_now(tx, payment.payment_id)
+        await store.look_now(tx, payment.session_id, payment.provider)
         return "asked"
 
     def _read(self, events: Sequence[ProviderEventReceived]) -> tuple[list[_Read], list[Failure]]:

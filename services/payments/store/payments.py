@@ -147,16 +147,17 @@ async def keep_open(tx: Connection, payment_id: UUID, until: datetime, watched_u
     )
 
 
-async def look_now(tx: Connection, payment_id: UUID) -> None:
-    """The reconciler asks about this payment next; for an hour, if it is over: what happened to it now may be that it was paid."""
+async def look_now(tx: Connection, session_id: UUID, provider: str) -> None:
+    """The reconciler asks about this session's payment next; for an hour, if it is over: it may have been paid now."""
     await tx.execute(
         """
         update payments.payments
         set reconcile_at = clock_timestamp(),
             watch_until = case when status <> 'pending' then greatest(watch_until, clock_timestamp() + interval '1 hour') end
-        where payment_id = $1 and status <> 'completed'
+        where session_id = $1 and provider = $2 and status <> 'completed'
         """,
-        payment_id,
+        session_id,
+        provider,
     )
 
 
