@@ -88,9 +88,13 @@ async def test_a_refused_key_after_a_cut_proves_nothing() -> None:
     assert ended == "NoAnswer"
 
 
-async def test_stripe_may_forbid_another_try() -> None:
+async def test_stripe_may_forbid_another_try_or_ask_for_one() -> None:
     ended, wire = await asked(refusal(500, stripe_should_retry="false"))
     assert (ended, len(wire.asked)) == ("NoAnswer", 1)
+    ended, wire = await asked(refusal(400, "lock_timeout", stripe_should_retry="true"), {"id": "re_1"})
+    assert (ended, wire.keys) == ("re_1", ["our-key"] * 2)
+    ended, wire = await asked(refusal(400, stripe_should_retry="true"))
+    assert (ended, len(wire.asked)) == ("NoAnswer", 3), "no is not what it says"
 
 
 async def test_a_kept_failure_is_not_asked_for_again() -> None:
@@ -175,6 +179,24 @@ async def test_nothing_is_measured_behind_our_back() -> None:
             await api.call("find", Found, partial(api.v1.payment_intents.retrieve_async, "pi_1"))
     assert "telemetry_id" not in wire.asked[0].headers["x-stripe-client-user-agent"]
     assert "x-stripe-client-telemetry" not in wire.asked[1].headers
+
+
+async def test_a_call_that_would_block_the_loop_is_none() -> None:
+    async with an_api({"id": "pi_1"}) as (api, wire):
+        with pytest.raises(NotImplementedError):
+            api.v1.payment_intents.retrieve("pi_1")
+    assert not wire.asked
+
+
+def test_each_event_loop_has_a_client_of_its_own() -> None:
+    """Built by whoever runs the loop; importing makes none that two of them could share."""
+
+    async def ask() -> str:
+        async with an_api({"id": "pi_1"}) as (api, _):
+            return (await api.call("find", Found, partial(api.v1.payment_intents.retrieve_async, "pi_1"))).id
+
+    assert [asyncio.run(ask()) for _ in range(2)] == ["pi_1", "pi_1"]
+    assert not [value for value in vars(stripe_client).values() if isinstance(value, (httpx.AsyncClient, stripe.StripeClient, StripeApi))]
 
 
 async def test_a_proxy_of_the_environment_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:

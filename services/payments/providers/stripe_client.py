@@ -139,7 +139,7 @@ class _Attempts:
             case 400 if isinstance(error, stripe.IdempotencyError):
                 log.error("Stripe knows this key with other parameters", operation=self._operation, **details, **self._about)
                 self.fail("unknown", "key in use for something else", **details)
-            case 400 | 402 | 404 if outcome != "rate_limited":
+            case 400 | 402 | 404 if outcome != "rate_limited" and (error.headers or {}).get("stripe-should-retry") != "true":
                 calls.count(NAME, self._operation, "refused")
                 log.warning("Stripe refuses a request", operation=self._operation, **details, **self._about)
                 raise SaidNo(code) from error
