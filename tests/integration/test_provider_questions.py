@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, cast
 
 from services.payments.domain.payments import Payment
 from services.payments.providers.base import Told
@@ -13,7 +11,7 @@ from services.payments.reconciler import Reconciler
 from services.payments.store import questions
 from shared.contracts.base import utc_now
 from shared.contracts.intents import ConfirmPayment, PaymentConfirmed
-from shared.postgres import Connection, transaction
+from shared.postgres import transaction
 from tests.integration.payments_world import PaymentsWorld, payments_world, sameness
 from tests.integration.scripted_provider import ScriptedProvider
 
@@ -46,43 +44,6 @@ async def test_whose_payer_has_just_been_sent_there_is_asked_about_first(fresh_d
             await world.rows("update payments.payments set reconcile_at = now() returning 1")
             await world.reconciler.reconcile_due()
         assert [payment.payment_id for payment in slow.asked] == [*made[-4:], *made[-4:-2]], "the newest four in turn"
-
-
-async def test_looking_for_what_is_due_reads_nothing_else(fresh_database_url: str) -> None:
-    async with payments_world(fresh_database_url) as world:
-        for newest in (None, 170):
-            async with transaction(world.pool) as tx:
-                await tx.execute("set local enable_seqscan = off; set local enable_bitmapscan = off")
-                explained = Explained(tx)
-                await questions.take_due(cast("Connection", explained), "allsecure", 8, 60, newest=newest)
-            (scan,) = [line for line in explained.plan if "reconcile_at <=" in line]
-            assert "Index Cond: ((provider = 'allsecure'::text) AND (reconcile_at <= now()))" in scan
-
-
-@dataclass
-class Explained:
-    """A connection that tells how what it is asked to fetch would be read, and finds nothing."""
-
-    tx: Connection
-    plan: list[str] = field(default_factory=list)
-
-    async def fetch(self, query: str, *arguments: Any) -> list[Any]:
-        self.plan += [row[0] for row in await self.tx.fetch(f"explain {query}", *arguments)]
-        return []
-
-    async def fetchval(self, query: str, *arguments: Any) -> Any:
-        return await self.tx.fetchval(query, *arguments)
-
-
-async def test_of_many_askers_each_payment_has_one(fresh_database_url: str) -> None:
-    stripe = ScriptedProvider()
-    async with payments_world(fresh_database_url, enabled=("stripe",), more=[stripe]) as world:
-        made = {(await world.deposit(method="stripe")).payment_id for _ in range(20)}
-        await world.rows("update payments.payments set reconcile_at = now() returning 1")
-        reconcilers = [Reconciler(world.pool, world.confirming.inquiry, after_seconds=60) for _ in range(6)]
-        asked = await asyncio.gather(*(reconciler.reconcile_due() for reconciler in reconcilers))
-        assert (sum(asked), len(stripe.asked)) == (20, 20)
-        assert {payment.payment_id for payment in stripe.asked} == made
 
 
 async def test_questions_that_are_not_asked_are_given_back(fresh_database_url: str) -> None:

@@ -20,8 +20,9 @@ _OVER: Final = """
     and (
         old.refusal is not null or old.fulfilment in ('none', 'waiting', 'fulfilled')
         -- Its delivery is tried again as long as nobody has had all of the money back.
-        or (old.fulfilment = 'failed' and exists (
-            select from payments.payments as paid where paid.payment_id = old.paid_payment_id and paid.refunded_minor = paid.amount_minor
+        or (old.fulfilment = 'failed' and (
+            -- Its one value, not "exists": that would be answered by reading all payments.
+            select paid.refunded_minor = paid.amount_minor from payments.payments as paid where paid.payment_id = old.paid_payment_id
         ))
     )
     and not exists (
