@@ -7,6 +7,7 @@ from uuid import UUID
 
 import pytest
 
+from services.payments.domain.facts import Paid
 from services.payments.domain.payments import Payment
 from services.payments.providers.base import Created, Payer, Rejected, Unknown
 from services.payments.store import payments as payment_store
@@ -14,6 +15,7 @@ from shared.contracts.base import utc_now
 from shared.contracts.intents import CancelPayment
 from shared.contracts.payment_commands import DepositCreated, Refused
 from shared.delivery.errors import NotYet
+from shared.money import Money
 from shared.postgres import Connection
 from tests.integration.payments_world import deposit_command, payments_world, sameness
 from tests.integration.scripted_provider import ScriptedProvider
@@ -105,3 +107,18 @@ async def test_what_is_rejected_after_it_was_opened_is_not_told_to_be(fresh_data
             await world.deposits.create(command)
         assert isinstance((await world.deposits.create(command)).answer, DepositCreated)
         assert await status(world, command.payment_id) == "pending"
+
+
+async def test_money_that_comes_for_what_was_rejected_is_kept_and_goes_back_from_there(fresh_database_url: str) -> None:
+    """A hosted page's address was lost, and somebody has paid there all the same."""
+    allsecure = ScriptedProvider(name="allsecure", created=Rejected("please start again"))
+    async with payments_world(fresh_database_url, enabled=("allsecure",), more=[allsecure]) as world:
+        command = deposit_command(method="allsecure")
+        await world.deposits.create(command)
+        (row,) = await world.rows("select session_id from payments.payments")
+        await world.settlement.handle([allsecure.event(Paid(row["session_id"], "uuid-1", Money(200_000, "rsd"), utc_now()))])
+
+        assert await status(world, command.payment_id) == "failed"
+        assert await world.rows("select reason, amount_minor, charge_reference from payments.suspense_items") == [
+            {"reason": "refused_payment", "amount_minor": 200_000, "charge_reference": "uuid-1"}
+        ]
