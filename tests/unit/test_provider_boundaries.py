@@ -63,3 +63,22 @@ def test_nothing_outside_its_adapter_and_its_check_knows_a_providers_words(provi
     at_home = {path for path in knowing if re.fullmatch(HOMES.format(provider=provider), path)}
     assert {path: words for path, words in knowing.items() if path not in at_home | PAGES} == {}
     assert at_home, "the words are its own"
+
+
+def test_no_servers_certificate_goes_unchecked() -> None:
+    """Samples of vendors switch that off, and samples are copied."""
+    off = re.compile(r"verify\s*=\s*False|verify_ssl_certs\s*=\s*False|CERT_NONE|check_hostname\s*=\s*False|_create_unverified")
+    files = [path for folder in ("services", "shared") for path in (ROOT / folder).rglob("*.py")]
+    assert [path.name for path in files if off.search(path.read_text(encoding="utf-8"))] == []
+
+
+CHECKS = sorted(path.stem for path in (ROOT / "services" / "gateway" / "signatures").glob("[a-z]*.py") if path.stem != "base")
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_signatures_are_compared_in_constant_time(name: str) -> None:
+    """How long a comparison takes must not tell how many characters were right."""
+    tree = ast.parse((ROOT / "services" / "gateway" / "signatures" / f"{name}.py").read_text(encoding="utf-8"))
+    compared = [ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Compare)]
+    assert [text for text in compared if re.search(r"\b(given|expected|sign|signature|digest)\b", text)] == []
+    assert any(ast.unparse(node.func) == "hmac.compare_digest" for node in ast.walk(tree) if isinstance(node, ast.Call))
