@@ -19,6 +19,7 @@ from starlette.routing import Mount, Route
 
 from tests.emulators.deliveries import ALWAYS, Attempt, Deliveries, Delivery
 from tests.emulators.faults import Faults, Kind, fault_of
+from tests.emulators.sandbox import EMULATORS
 from tests.emulators.server import EmulatorServer
 from tests.servers import PROJECT
 
@@ -241,3 +242,20 @@ def test_refused_in_production() -> None:
         command, env=os.environ | {"ENVIRONMENT": "production"}, cwd=PROJECT, capture_output=True, text=True, timeout=30, check=False
     )
     assert (ran.returncode, ran.stdout, ran.stderr) == (2, "", "emulators: refused, ENVIRONMENT is production\n")
+
+
+@pytest.mark.parametrize("name", EMULATORS)
+async def test_no_page_in_a_browser_reaches_the_controls(name: str) -> None:
+    """Neither one of another site, whose browser asks before it sends JSON, nor one that calls this machine by a name of its own."""
+    async with (
+        EmulatorServer(EMULATORS[name]({}, None, 1, 1.0)) as server,
+        httpx.AsyncClient(base_url=server.url, trust_env=False) as client,
+    ):
+        for path in ("/_emulator/faults", "/_emulator/deliveries", "/_emulator/control/decline", "/_emulator/book"):
+            asking = {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}
+            preflight = await client.options(path, headers=asking | {"Access-Control-Request-Headers": "content-type"})
+            assert not preflight.is_success
+        rebound = await client.post("/_emulator/faults", json={"off": True}, headers={"Origin": "http://evil.example:12111"})
+        assert rebound.status_code == 400
+        assert (await client.post("/_emulator/faults", content="{}", headers={"Content-Type": "text/plain"})).status_code == 400
+        assert (await client.post("/_emulator/faults", json={"off": True})).status_code == 200

@@ -117,7 +117,10 @@ def plain(value: Any) -> Any:
 
 
 async def _arguments(request: Request) -> dict[str, Any]:
-    # The type keeps pages of other sites out: a browser asks before it sends JSON elsewhere.
+    # Pages of other sites are kept out by the type, since a browser asks before it sends JSON elsewhere; and those that call this machine
+    # by a name of their own by what a browser says of them.
+    if "origin" in request.headers:
+        raise ValueError("not from a page in a browser")
     if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
         raise ValueError("send application/json")
     arguments = await request.json()

@@ -34,7 +34,10 @@ SETTINGS: Final = {
     "RATE_LIMIT_LOGIN_FAILURES_ADDRESS": "100000",
     # With it an admin's word is all that a payout needs: the mock's own would be over before anybody could mark them.
     "PAYOUT_METHOD": "manual",
-    # So that its webhooks, which the document describes, are taken here.
+    # So that its webhooks, which the document describes, are taken here; nobody pays there.
+    "PROVIDERS": "mock",
+    "STRIPE_API_BASE": "http://127.0.0.1:9",
+    "STRIPE_SECRET_KEY": "sk_test_that_pays_nothing",
     "STRIPE_WEBHOOK_SECRET": "whsec_that_nobody_knows_who_asks",
     "STRIPE_PUBLISHABLE_KEY": "pk_test_that_pays_nothing",
 }
