@@ -8,7 +8,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from services.payments.providers.base import Canceled, Open
+from services.payments.providers.base import Canceled, Open, Rejected
 from services.payments.store import payments as payment_store
 from shared import postgres
 from shared.contracts.orders import EndMockSession, GetMockSession, MockSessionEnded, MockSessionView, OrderCreated, OrderMarkedPaid
@@ -16,6 +16,7 @@ from shared.contracts.payment_commands import MockSessionDecided, Refused
 from shared.contracts.queries import GetPayment, PaymentView
 from tests.integration.orders_world import PRICE, OrdersWorld, envelope, orders_world, paid
 from tests.integration.payments_world import complete_command, received
+from tests.integration.scripted_provider import ScriptedProvider
 
 
 async def test_a_paid_payment_never_stands_beside_an_unpaid_order(fresh_database_url: str) -> None:
@@ -190,6 +191,16 @@ async def test_an_admins_word_pays_an_order_and_the_providers_own_is_its_match(f
         (entry,) = await world.payments.rows("select actor, action, resource, details from payments.audit")
         assert (entry["actor"], entry["action"], entry["resource"]) == ("user:9", "order.mark_paid", f"order:{created.order_id}")
         assert "seen on the provider's list" in entry["details"]
+
+
+async def test_an_order_whose_last_payment_was_rejected_can_still_be_marked(fresh_database_url: str) -> None:
+    """It is not paid, whatever the provider thought of the last attempt."""
+    stripe = ScriptedProvider(created=Rejected("not with this card"))
+    async with orders_world(fresh_database_url, more=[stripe]) as world:
+        created = await world.order()
+        assert isinstance(await world.pay_again(created.order_id, method="stripe"), Refused)
+        assert isinstance(await world.mark(created.order_id), OrderMarkedPaid)
+        assert await world.status(created.order_id) == "paid"
 
 
 async def test_a_match_of_another_sum_is_none(fresh_database_url: str) -> None:

@@ -93,7 +93,7 @@ class Orders:
         return await self.opening.open(command, command.payment_id, once, make, _created, before, payer)
 
     async def mark_paid(self, command: MarkOrderPaid) -> MarkedReply:
-        """The order's newest payment completes under the admin's reference, as if its provider had told; repeats get the same answer."""
+        """The order's newest payment (that was not refused) completes under the admin's reference; repeats get the same answer."""
         once: Once[OrderMarkedPaid] = Once(self.opening.pool, self.opening.answers, MarkedReply)
         moved: list[Payment] = []
 
@@ -120,7 +120,7 @@ class Orders:
             return _marked(order, next(one for one in sessions if one.payment_id == order.paid_payment_id), command.reference)
         if order.refusal is not None:
             return _refused_order(command.correlation_id)
-        newest = sessions[-1]
+        newest = next((one for one in reversed(sessions) if one.refusal is None), sessions[-1])
         assert newest.session_id is not None
         decision = payments.settle(newest, Paid(newest.session_id, command.reference, newest.money, utc_now()))
         if order.paid_payment_id is not None or not isinstance(decision, Moved):
