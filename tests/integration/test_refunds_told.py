@@ -175,6 +175,23 @@ async def test_a_refund_made_at_the_providers_own_site_is_booked_like_a_forced_o
     assert (alerts(), len(world.provider.sent)) == (before + 1, sent)
 
 
+async def test_one_made_there_whose_failure_is_told_before_its_success_takes_nothing(world: RefundsWorld) -> None:
+    """The webhook of its success is late, or comes only when somebody sends it again; or both are told in one breath."""
+    for seconds, at_once in ((-20, False), (-0.1, False), (-20, True)):
+        payment, reference = await world.paid(5000), f"re_{new_id().hex}"
+        failed = refund_event(payment, 2000, reference=reference, status="failed")
+        late = refund_event(payment, 2000, reference=reference, seconds=seconds)
+        if at_once:
+            assert await world.tell(failed, late) == ["applied", "unchanged"]
+        else:
+            assert [await world.tell(failed), await world.tell(late)] == [["applied"], ["unchanged"]]
+        await world.resume()
+
+        assert await world.available(payment.user_id) == (5000, 0)
+        assert await world.back(payment) == (0, 0)
+        assert [(one.state, one.origin, one.told_minor) for one in await world.refunds_of(payment)] == [(State.FAILED, "provider", 2000)]
+
+
 async def test_what_a_provider_sends_back_beyond_all_that_was_left_is_the_platforms_loss(world: RefundsWorld) -> None:
     payment = await world.paid(5000)
     await world.refund(payment, 4000)
@@ -229,9 +246,9 @@ async def test_what_fits_nothing_moves_nothing(world: RefundsWorld) -> None:
         refund_event(payment, 2000, refund_id=made.refund_id, currency="eur"),
         refund_event(payment, 1000, currency="eur"),
         refund_event(strangers, 1000, refund_id=new_id()),
-        refund_event(payment, 1000, status="failed"),
+        refund_event(payment, 1000, status="failed", currency="eur"),
         refund_event(payment, 1000, status="pending"),
-    ) == ["refund_mismatch", "refund_mismatch", "currency_mismatch", "unknown_refund", "unchanged", "unchanged"]
+    ) == ["refund_mismatch", "refund_mismatch", "currency_mismatch", "unknown_refund", "currency_mismatch", "unchanged"]
     lost = refund_event(payment, 1000)
     elsewhere = lost.body.replace(str(payment.session_id).encode(), str(new_id()).encode())
     assert (await world.settlement.handle([lost.model_copy(update={"body": elsewhere})])) == []

@@ -195,6 +195,27 @@ def made_elsewhere(
     )
 
 
+def failed_elsewhere(payment: Payment, told: RefundTold, refund_id: UUID, *, correlation_id: str, now: datetime) -> Refund:
+    """A refund made at the provider's own site of which the first thing told is that it failed."""
+    return Refund(
+        refund_id=refund_id,
+        payment_id=payment.payment_id,
+        provider=payment.provider,
+        money=told.money,
+        fee_minor=0,
+        owner_id=payment.credited_id,
+        state=State.FAILED,
+        origin="provider",
+        forced=True,
+        correlation_id=correlation_id,
+        created_at=now,
+        updated_at=now,
+        provider_reference=told.provider_reference,
+        failure_reason=told.reason[:500] or "declined",
+        told_at=told.happened_at,
+    )
+
+
 def _first_step(refund: Refund) -> Refund:
     return replace(refund, state=State.FREEING) if refund.forced and refund.needs_hold else refund
 

@@ -58,6 +58,8 @@ class RefundFacts:
                 raise NotYet("the refund's earlier step is under way")
             case Told.ELSEWHERE if fact.outcome == "succeeded":
                 return await self._made_elsewhere(tx, fact, payment, correlation_id)
+            case Told.ELSEWHERE if fact.outcome == "failed":
+                return await self._failed_elsewhere(tx, fact, payment, correlation_id)
             case Told.ELSEWHERE:
                 return Told.UNCHANGED.value
             case _:
@@ -109,6 +111,14 @@ class RefundFacts:
             currency=refund.money.currency,
             correlation_id=correlation_id,
         )
+        return "applied"
+
+    async def _failed_elsewhere(self, tx: Connection, fact: RefundTold, payment: Payment, correlation_id: str) -> str:
+        """Nothing has to be booked. But it is remembered: word of its success may come only now, and is older."""
+        if fact.money.currency != payment.money.currency:
+            return "currency_mismatch"
+        refund = domain.failed_elsewhere(payment, fact, new_id(), correlation_id=correlation_id, now=utc_now())
+        await store.insert(tx, refund, next_in_seconds=None)
         return "applied"
 
 

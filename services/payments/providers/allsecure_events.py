@@ -1,8 +1,8 @@
 """What AllSecure's callbacks say; pure. The gateway has verified the signature, the content is distrusted all the same.
 
 A callback has no time of its own (only chargebacks do): the date it was signed with stands for it. Whether a repeat is dated anew nobody
-says, and repeats go on for a week. Therefore the success of one of our refunds is dated back by more than that: a failure, which can come
-after it, is the last word on it, in whichever order the two arrive.
+says, and repeats go on for a week. Therefore the success of a refund is dated back by more than that: a failure, which can come after it,
+is the last word on it, in whichever order the two arrive.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ def _of_refund(told: _Callback, at: datetime) -> Fact:
         return Irrelevant("a refund of an unknown charge")
     outcomes: dict[str, Literal["pending", "succeeded", "failed"]] = {"OK": "succeeded", "ERROR": "failed", "PENDING": "pending"}
     outcome = outcomes[told.result]
-    if refund_id is not None and outcome != "failed":
+    if outcome != "failed":
         at -= REPEATED_FOR
     reason = told.shown if outcome == "failed" else ""
     return RefundTold(None, refund_id, told.uuid, told.money, outcome, at, reason, charge)

@@ -43,8 +43,8 @@ class RefusedRequest:
     refusal: Refused
 
 
-async def insert(tx: Connection, refund: Refund, *, next_in_seconds: float) -> None:
-    """Writes a new refund. ExternalIdReused, ReferenceReused: nothing is written."""
+async def insert(tx: Connection, refund: Refund, *, next_in_seconds: float | None) -> None:
+    """Writes a new refund, with None one that is over already. ExternalIdReused, ReferenceReused: nothing is written."""
     try:
         async with tx.transaction():  # a savepoint: the claim of the request's key outlives a refusal
             await tx.execute(
@@ -52,10 +52,10 @@ async def insert(tx: Connection, refund: Refund, *, next_in_seconds: float) -> N
                 insert into payments.refunds (
                     refund_id, payment_id, provider, amount_minor, currency, fee_minor, owner_id, wanted_minor, excess_minor, state, origin,
                     forced, reason, provider_reference, told_at, requested_by, caller, external_id, metadata, correlation_id, created_at,
-                    updated_at, next_at
+                    updated_at, next_at, failure_reason
                 ) values (
                     $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $21,
-                    clock_timestamp() + make_interval(secs => $22)
+                    clock_timestamp() + make_interval(secs => $22), $23
                 )
                 """,
                 refund.refund_id,
@@ -80,6 +80,7 @@ async def insert(tx: Connection, refund: Refund, *, next_in_seconds: float) -> N
                 refund.correlation_id,
                 refund.created_at,
                 next_in_seconds,
+                refund.failure_reason,
             )
     except asyncpg.UniqueViolationError as error:
         if error.constraint_name == "refunds_external_id":
