@@ -47,8 +47,13 @@ _MOVING: Final = """
     select 'event ' || message_type, id::text from wallet.outbox where sent_at is null
 """
 
-# Everybody who waits is looked at now, and the hour is over after which a refund whose failure Stripe keeps is sent under another key.
+# Everybody who waits is looked at now. Over is the hour that a session has had more because a bank was deciding (then it refused), and the
+# hour after which a refund whose failure Stripe keeps is sent under another key.
 _HURRY: Final = (
+    """
+    update payments.payments set expires_at = clock_timestamp()
+    where status = 'pending' and expires_at > clock_timestamp() + interval '50 minutes'
+    """,
     """
     update payments.payments set reconcile_at = clock_timestamp()
     where (status = 'pending' or watch_until > clock_timestamp()) and reconcile_at > clock_timestamp()

@@ -123,10 +123,11 @@ async def _cabinet(world: World, record: Record, amount_minor: int) -> None:
     """Prodamus sends back and tells nobody: whoever does it there writes it down here."""
     if not await is_known_paid(world, record):
         return
-    (charge, *_) = [one for one in await world.providers["prodamus"].book() if one["reference"] == record.reference]
+    told = await world.admin.get(f"/payments/{record.payment_id}")
+    # Which of two charges it is that has paid it, is ours to say.
+    charge = told.body["transaction_id"].removeprefix("prodamus:")
     amount = major(amount_minor, record.story.currency)
-    # The cabinet writes two decimals whatever the currency; none of Prodamus' has others.
-    refund = await world.try_control("prodamus", "refund_elsewhere", charge=charge["charge"], amount=amount)
+    refund = await world.try_control("prodamus", "refund_elsewhere", charge=charge, amount=amount)
     if refund is not None:
         answer = await send_back(world, record, amount=amount_minor, manual_reference=refund["refund"])
         assert answer.status in (201, 202), answer

@@ -54,11 +54,11 @@ async def _pay_by_another_session(world: World, record: Record, caller: Caller) 
     story, first = record.story, till(world, record, caller)
     await first.close()
     second = world.record(story)
+    record.replaced = True
     answer = await caller.post(f"/orders/{record.order_id}/payments", {"method": story.second_provider})
     _note(second, answer, story.second_provider)
     if second.refused:
         return None
-    record.replaced = True
     paid = await till(world, second, caller).pay()
     also = story.behaviour == "both_sessions_pay" and await first.pay()
     return second if paid else record if also else None
