@@ -16,6 +16,7 @@ from tests.emulators.admin import admin_routes
 from tests.emulators.faults import Fault, fault_of
 from tests.emulators.server import BODY_LIMIT_BYTES
 from tests.emulators.stripe.authorization import authorize, check_version
+from tests.emulators.stripe.checkout_pages import checkout_routes
 from tests.emulators.stripe.control import ACTIONS
 from tests.emulators.stripe.errors import Invalid, Refusal, server_error
 from tests.emulators.stripe.hosted import hosted_routes
@@ -39,12 +40,13 @@ _CORS: Final = {
 
 
 def create_app(emulator: StripeEmulator) -> Starlette:
-    """All of it: the API, Stripe.js, the 3-D Secure page, and the controls."""
+    """All of it: the API, Stripe.js, the pages of Checkout and of 3-D Secure, and the controls."""
     routes = [
         Route(one.path, _endpoint(emulator, one), methods=[one.method], name=one.name) for one in operations(emulator.book, emulator.events)
     ]
     routes += [
         *hosted_routes(emulator.book),
+        *checkout_routes(emulator.book.checkout),
         *script_routes(),
         *admin_routes(emulator.control, ACTIONS, emulator.deliveries, emulator.faults),
         Route("/{path:path}", _nothing_here, methods=["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"], name="_nothing"),

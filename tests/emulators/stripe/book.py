@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tests.emulators.stripe.account import Account, Emit, Manners
+from tests.emulators.stripe.checkout import Checkout
 from tests.emulators.stripe.disputes import Disputes
 from tests.emulators.stripe.intents import Intents
-from tests.emulators.stripe.objects import Charge
+from tests.emulators.stripe.objects import Charge, Json
 from tests.emulators.stripe.payouts import Payouts
 from tests.emulators.stripe.refunds import Refunds
 
@@ -70,11 +71,13 @@ class Book:
         address: Callable[[], str] = str,
         manners: Manners | None = None,
     ) -> None:
-        self.account = Account(emit=emit, now=now, later=later, address=address, manners=manners or Manners())
+        self._emit = emit
+        self.account = Account(emit=self._told, now=now, later=later, address=address, manners=manners or Manners())
         self.disputes = Disputes(self.account)
         self.intents = Intents(self.account, self._disputed)
         self.refunds = Refunds(self.account)
         self.payouts = Payouts(self.account)
+        self.checkout = Checkout(self.account, self.intents)
 
     def charge_entries(self) -> list[ChargeEntry]:
         """Money that was taken: failed, pending and uncaptured charges are not in it."""
@@ -95,6 +98,11 @@ class Book:
 
     def payout_entries(self) -> list[PayoutEntry]:
         return [PayoutEntry(one.id, one.amount, one.currency, one.status) for one in self.account.payouts.oldest_first()]
+
+    def _told(self, kind: str, shown: Json, previous: Json | None = None) -> None:
+        self._emit(kind, shown, previous)
+        if kind in ("payment_intent.processing", "payment_intent.succeeded", "payment_intent.payment_failed"):
+            self.checkout.heard(kind, shown["id"])
 
     def _disputed(self, charge: Charge, inquiry: bool) -> None:
         self.disputes.open(charge, None, inquiry=inquiry)

@@ -140,8 +140,9 @@ class Control:
             setattr(self._book.account.manners, name, value)
 
     async def advance(self, seconds: float) -> None:
-        """The emulator's clock goes forward: idempotency keys and rolled secrets run out. Signatures keep the real time."""
+        """The emulator's clock goes forward: idempotency keys, rolled secrets and checkouts run out. Signatures keep the real time."""
         self._emulator.skipped_seconds += seconds
+        self._book.checkout.expire_due()
 
     async def resend(self, event: str) -> None:
         """By hand at Stripe's own site: once more to every endpoint that was told."""

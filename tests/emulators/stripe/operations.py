@@ -42,7 +42,8 @@ class Operation:
 
 def operations(book: Book, events: Events) -> list[Operation]:
     """In the order in which their addresses are to be tried."""
-    return [*_intents(book), *_money_back(book), *_disputes(book), *_payouts(book), *_events(events), *_endpoints(events)]
+    parts = (_intents(book), _checkout(book), _money_back(book), _disputes(book), _payouts(book), _events(events), _endpoints(events))
+    return [operation for part in parts for operation in part]
 
 
 def check_expand(paths: list[str]) -> None:
@@ -120,6 +121,28 @@ def _intents(book: Book) -> list[Operation]:
             lambda call: intents.capture(of(call), call.params).view(),
         ),
         Operation("cancel_payment_intent", "POST", path + "/{key}/cancel", specs.CANCEL_INTENT, cancel),
+    ]
+
+
+def _checkout(book: Book) -> list[Operation]:
+    checkout, path = book.checkout, "/v1/checkout/sessions"
+
+    def listed(call: Call) -> Json:
+        checkout.expire_due()
+        mine = [one for one in checkout.sessions.oldest_first() if _asked(one.status, call, "status")]
+        return page(path, [one for one in mine if _asked(one.intent or "", call, "payment_intent")], call.params)
+
+    def create(call: Call) -> Json:
+        return checkout.create(call.params).view()
+
+    def expire(call: Call) -> Json:
+        return checkout.expire(checkout.get(call.key)).view()
+
+    return [
+        Operation("create_checkout_session", "POST", path, specs.CREATE_SESSION, create, ("mode", "line_items", "success_url")),
+        Operation("list_checkout_sessions", "GET", path, specs.LIST_SESSIONS, listed),
+        Operation("retrieve_checkout_session", "GET", path + "/{key}", {}, lambda call: checkout.get(call.key).view()),
+        Operation("expire_checkout_session", "POST", path + "/{key}/expire", {}, expire),
     ]
 
 

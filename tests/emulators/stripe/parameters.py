@@ -132,6 +132,17 @@ def group(spec: Spec) -> Reader:
     return reader
 
 
+def groups(spec: Spec) -> Reader:
+    """A list of such hashes, sent as name[0][…]=…; by their places."""
+
+    def reader(name: str, value: Any) -> dict[str, dict[str, Any]]:
+        if not isinstance(value, dict) or not all(key.isdecimal() and isinstance(one, dict) for key, one in value.items()):
+            raise Invalid("Invalid array", param=name)
+        return {place: _read_hash(f"{name}[{place}]", one, spec) for place, one in value.items()}
+
+    return reader
+
+
 def anything(_: str, value: Any) -> Any:
     """Echoed, not looked into."""
     return value

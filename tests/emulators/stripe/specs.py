@@ -10,6 +10,7 @@ from tests.emulators.stripe.parameters import (
     anything,
     boolean,
     group,
+    groups,
     integer,
     metadata,
     not_here,
@@ -104,6 +105,59 @@ CREATE_REFUND: Final[Spec] = {
     "refund_application_fee": not_here,
     "reverse_transfer": not_here,
 }
+_OF_CHECKOUT_ELSEWHERE: Final = """
+adaptive_pricing after_expiration allow_promotion_codes allowed_payment_method_types automatic_tax billing_address_collection
+branding_settings consent_collection currency custom_fields custom_text customer customer_account customer_creation customer_update
+discounts excluded_payment_method_types integration_identifier invoice_creation managed_payments name_collection optional_items
+origin_context payment_method_collection payment_method_configuration payment_method_data payment_method_options payment_method_types
+permissions phone_number_collection redirect_on_completion return_url saved_payment_method_options setup_intent_data
+shipping_address_collection shipping_options submit_type subscription_data tax_id_collection wallet_options
+"""
+CREATE_SESSION: Final[Spec] = {
+    **dict.fromkeys(_OF_CHECKOUT_ELSEWHERE.split(), not_here),
+    "cancel_url": text,
+    "client_reference_id": text,
+    "customer_email": text,
+    "expires_at": integer,
+    "line_items": groups(
+        {
+            "adjustable_quantity": not_here,
+            "dynamic_tax_rates": not_here,
+            "metadata": not_here,
+            "price": not_here,
+            "price_data": group(
+                {
+                    "currency": text,
+                    "product": not_here,
+                    "product_data": group({"name": text, "description": text, "images": anything, "metadata": metadata, "tax_code": text}),
+                    "recurring": not_here,
+                    "tax_behavior": not_here,
+                    "unit_amount": integer,
+                    "unit_amount_decimal": not_here,
+                }
+            ),
+            "quantity": integer,
+            "tax_rates": not_here,
+        }
+    ),
+    "locale": text,
+    "metadata": metadata,
+    "mode": one_of("payment"),
+    "payment_intent_data": group(
+        {
+            "capture_method": not_here,
+            "description": text,
+            "metadata": metadata,
+            "receipt_email": text,
+            "statement_descriptor": text,
+            "statement_descriptor_suffix": text,
+            "transfer_group": text,
+        }
+    ),
+    "success_url": text,
+    "ui_mode": one_of("hosted_page"),
+}
+LIST_SESSIONS: Final[Spec] = {**PAGING, "payment_intent": text, "status": one_of("open", "complete", "expired")}
 METADATA_ONLY: Final[Spec] = {"metadata": metadata}
 LIST_REFUNDS: Final[Spec] = {**PAGING, "charge": text, "payment_intent": text}
 LIST_CHARGES: Final[Spec] = {**PAGING, "payment_intent": text}
