@@ -210,11 +210,14 @@ async def test_the_order_is_turned_round_and_what_is_held_waits(counter: Counter
     assert len(counter.came) == 5
 
 
-async def test_flush_ends_long_waits(counter: Counter) -> None:
+async def test_what_is_delayed_waits_and_flush_ends_long_waits(counter: Counter) -> None:
     counter.deliveries.time_scale = 1.0
     counter.deliveries.switches.delay_seconds = 60
     counter.answers = [500]
     counter.deliveries.send(delivery(counter))
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(counter.deliveries.idle(), 0.1)
+    assert (counter.deliveries.outstanding, counter.came) == (1, []), "it is late, as it was told to be"
     await counter.deliveries.flush()
     assert [one.status for one in counter.deliveries.attempts] == [500, 200]
 
