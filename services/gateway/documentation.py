@@ -101,6 +101,13 @@ def bare_list(told: dict[str, Any], item: type[BaseModel], headers: Mapping[str,
     return told
 
 
+def tagged(told: dict[str, Any]) -> dict[str, Any]:
+    """The operation with the tag of its 200, which is sent back to ask whether that is still so."""
+    told["responses"][200]["headers"] |= _headers({"ETag": "Of this answer.", "Cache-Control": "How long it may be kept without asking."})
+    told["openapi_extra"]["parameters"] = [_IF_NONE_MATCH]
+    return told
+
+
 def with_error(told: dict[str, Any], status: int, shape: type[ProblemAnswer], errors: Mapping[str, str]) -> dict[str, Any]:
     """The operation whose problems of `status` are of `shape`: they have a member `error` too, each code its own."""
     content = told["responses"][status]["content"][PROBLEM_TYPE]
@@ -161,6 +168,13 @@ def _operations(document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         yield from methods.values()
 
 
+_IF_NONE_MATCH: Final = {
+    "name": "If-None-Match",
+    "in": "header",
+    "description": "The ETag of an answer that is known: 304 as long as it is the same.",
+    "schema": {"type": "string"},
+    "example": '"1f37b4284fa3e153f1fc74d326b28c1a"',
+}
 _IDEMPOTENCY_KEY: Final = {
     "name": "Idempotency-Key",
     "in": "header",

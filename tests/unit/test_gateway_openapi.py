@@ -233,3 +233,9 @@ def test_codes_are_snake_case_and_their_statuses_are_the_contracts() -> None:
 
 def test_a_command_lives_a_minute() -> None:
     assert commands.COMMAND_LIFE.total_seconds() == 60
+
+
+def test_what_may_be_cached_tells_its_tag_and_how_to_ask_with_it(document: dict[str, Any]) -> None:
+    config = document["paths"]["/api/v1/config"]["get"]
+    assert {"ETag", "Cache-Control"} <= set(config["responses"]["200"]["headers"])
+    assert [(parameter["name"], parameter["in"]) for parameter in config["parameters"]] == [("If-None-Match", "header")]

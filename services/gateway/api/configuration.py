@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from services.gateway.answers.intents import ConfigAnswer
 from services.gateway.config import LOCALES
-from services.gateway.documentation import operation
+from services.gateway.documentation import operation, tagged
 from services.gateway.edge import request_id_of
 from services.gateway.parts import GatewayParts, Parts
 from services.gateway.rendering import methods as rendering
@@ -27,12 +27,14 @@ _TAG: Final = re.compile(r'(?:W/)?("[^"]*")')
 
 @router.get(
     "/config",
-    **operation(
-        "What can be paid how here",
-        answers={200: (ConfigAnswer, "The same for everybody; may be cached."), 304: (None, "As If-None-Match says.")},
-        problems=("no_answer",),
-        asks_behind=True,
-        signed_in=False,
+    **tagged(
+        operation(
+            "What can be paid how here",
+            answers={200: (ConfigAnswer, "The same for everybody; may be cached."), 304: (None, "As If-None-Match says.")},
+            problems=("no_answer",),
+            asks_behind=True,
+            signed_in=False,
+        )
     ),
 )
 async def config(request: Request, parts: GatewayParts) -> Response:
