@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 
 
@@ -11,7 +11,7 @@ from hashlib import sha256
 class Keys:
     """The installation's secrets, newest first: the first signs, all verify."""
 
-    secrets: tuple[str, ...]
+    secrets: tuple[str, ...] = field(repr=False)
 
     def signing(self, label: str) -> bytes:
         """The 32-byte key that signs for `label`."""

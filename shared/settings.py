@@ -35,8 +35,8 @@ class CommonSettings(BaseSettings):
     model_config = SettingsConfigDict(env_file=".env", env_file_encoding="utf-8", extra="ignore", hide_input_in_errors=True)
 
     environment: Literal["development", "production"] = "development"
-    amqp_url: str = Field(description="amqp://user:password@host:port/vhost")
-    secret_key: Listed = Field(description="at least 32 bytes; two, comma-separated, while rolling")
+    amqp_url: str = Field(repr=False, description="amqp://user:password@host:port/vhost")
+    secret_key: Listed = Field(repr=False, description="at least 32 bytes; two, comma-separated, while rolling")
     bind_host: str = "127.0.0.1"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     allow_demo: bool = False
@@ -78,7 +78,7 @@ class CommonSettings(BaseSettings):
 class DatabaseSettings(CommonSettings):
     """Settings of a service with a schema of its own; `database_url` logs in as that service's own role."""
 
-    database_url: str = Field(description="postgresql://role:password@host:port/database")
+    database_url: str = Field(repr=False, description="postgresql://role:password@host:port/database")
     database_pool_size: int = Field(default=6, ge=2, le=50)
 
     @field_validator("database_url")

@@ -16,7 +16,7 @@ _ASYMMETRIC: Final = ("RS256", "ES256", "EdDSA")
 class TokenSettings(CommonSettings):
     """`jwt_secret` (HS256) or `jwt_jwks` (a file or an https URL; RS256, ES256 or EdDSA): exactly one of them."""
 
-    jwt_secret: str | None = Field(default=None, description="at least 32 bytes")
+    jwt_secret: str | None = Field(default=None, repr=False, description="at least 32 bytes")
     jwt_jwks: str | None = Field(default=None, description="a file or a URL")
     jwt_algorithm: str | None = Field(default=None, description="pinned; default HS256 with a secret, RS256 with a JWKS")
     jwt_issuer: str = Field(default="purser", min_length=1)

@@ -44,7 +44,7 @@ class PaymentsSettings(ProviderSettings, DatabaseSettings):
     public_url: str = Field(default="", description="where payment links lead; default http://localhost:{GATEWAY_PORT}")
     providers: MethodsOn = Field(default=None, description="on for new payments, the first is the default")
     reconcile_after_seconds: float = Field(default=60, gt=0, le=86_400, description="pending longer than this: the provider is asked")
-    data_keys: Listed = Field(description="at least 32 bytes each, comma-separated: the first seals personal data, all open it")
+    data_keys: Listed = Field(repr=False, description="at least 32 bytes each, comma-separated: the first seals personal data, all open it")
     platform_fee_bps: int = Field(default=0, ge=0, le=FEE_BPS_MAX, description="of a session's price, in hundredths of a percent")
     payout_method: str = Field(default="", description=f"{', '.join(PAYOUT_METHODS)} or none; default mock, in production none")
     withdrawal_auto_approve: Annotated[Mapping[str, int], NoDecode, BeforeValidator(_limits)] = Field(

@@ -9,6 +9,7 @@ import pytest
 from services.gateway.checks import build_checks
 from services.gateway.config import GatewaySettings
 from services.gateway.ingress import Check
+from services.gateway.signatures.allsecure import Connector
 from services.gateway.signatures.base import Received, SignatureError
 from shared.settings import load
 from tests.signing import (
@@ -155,6 +156,11 @@ def test_the_line_names_the_variable_and_never_the_value(monkeypatch: pytest.Mon
     assert "hush" not in said
 
 
-def test_secrets_are_not_in_the_settings_text() -> None:
-    shown = repr(settings_of(**ALL))
-    assert not [secret for secret in (STRIPE_SECRET, ALLSECURE_SECRET, PRODAMUS_KEY) if secret in shown]
+def test_secrets_are_not_in_the_text_of_what_holds_them() -> None:
+    """Which is what an error's message shows of it."""
+    own = {"secret_key": ("of-this-installation-0123456789abcdef",), "jwt_secret": "of-its-tokens-0123456789abcdefghij"}
+    settings = settings_of(**ALL, **own, amqp_url="amqp://guest:of-the-broker@localhost/")
+    shown = f"{settings!r} {settings.keys!r} {Connector(ALLSECURE_SECRET, '/path')!r}"
+    assert not [
+        secret for secret in (STRIPE_SECRET, ALLSECURE_SECRET, PRODAMUS_KEY, "of-its", "of-this", "of-the-broker") if secret in shown
+    ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import hmac
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import md5, sha512
 from typing import Final
 
@@ -30,7 +30,7 @@ _SENT_TYPE: Final = "application/json; charset=utf-8"
 class Connector:
     """`path`: of the callback URL that was told to AllSecure, as it calls it. `accept_md5`: the older hash of the body counts too."""
 
-    shared_secret: str
+    shared_secret: str = field(repr=False)
     path: str
     accept_md5: bool = False
 
