@@ -15,7 +15,7 @@ import jwt
 
 from shared.contracts.base import utc_now
 
-GIVE_UP_SECONDS: Final = 150.0
+GIVE_UP_SECONDS: Final = 120.0
 _AGAIN_SECONDS: Final = 0.4
 _READ_AGAIN_SECONDS: Final = 0.2
 
@@ -59,8 +59,8 @@ class Caller:
     headers: dict[str, str] = field(repr=False)
 
     async def post(self, path: str, body: Any = None, *, bears_seconds: float = GIVE_UP_SECONDS) -> Answer:
-        """The final answer, whatever it is. What is under way for longer than `bears_seconds` is told as its 202; NoAnswer when there was
-        not even that."""
+        """The final answer, whatever it is. What is under way for longer than `bears_seconds` is told as its 202; NoAnswer when for minutes
+        there was not even that."""
         headers = self.headers | {"Idempotency-Key": str(uuid4())}
         return await self._ask("POST", path, body, headers, bears_seconds, _AGAIN_SECONDS)
 
@@ -83,9 +83,9 @@ class Caller:
                 trouble[f"{told.status} {told.code}".strip()] += 1
             except httpx.TransportError as error:
                 trouble[type(error).__name__] += 1
-            if time.monotonic() > until:
-                if told is not None and told.status == 202:
-                    return told
+            if time.monotonic() > until and told is not None and told.status == 202:
+                return told
+            if time.monotonic() > until + GIVE_UP_SECONDS:
                 raise NoAnswer(f"{method} {path}: {told}")
             await asyncio.sleep(again_seconds)
 

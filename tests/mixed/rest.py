@@ -1,7 +1,7 @@
 """Waits for the fact that nothing moves any more, asked of the database, the broker and the providers; and says what still does.
 
-Waits of an hour or a minute that nothing in the run could shorten are over at once here: their times are set back in the database, as if
-the hours had passed. That changes when something is looked at, never what is found.
+Waits of an hour or a minute that nothing in the run could shorten are over at once here, as if they had passed: their times are set back in
+the database, and delayed messages go home. That changes when something is looked at, never what is found.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ async def until_at_rest(world: World, bears_seconds: float) -> float:
     """How long it took. Restless."""
     began = time.monotonic()
     async with _administrator(world) as db:
-        await _hurry(db)
+        await _hurry(world, db)
         # Whoever is watched is due before this moment; who has been asked about since is due after it.
         since, hurried, quiet = await db.fetchval("select clock_timestamp()"), time.monotonic(), 0
         while quiet < 2:  # a message may be between the broker and the database while it is looked
@@ -89,14 +89,24 @@ async def until_at_rest(world: World, bears_seconds: float) -> float:
                 raise Restless(f"not at rest after {bears_seconds:.0f} s: {'; '.join(moving)}")
             if moving and time.monotonic() - hurried > _HURRY_EVERY_SECONDS:
                 hurried = time.monotonic()
-                await _hurry(db)
+                await _hurry(world, db)
             await asyncio.sleep(_LOOK_AGAIN_SECONDS)
     return time.monotonic() - began
 
 
-async def _hurry(db: asyncpg.Connection[Any]) -> None:
+async def _hurry(world: World, db: asyncpg.Connection[Any]) -> None:
     for statement in _HURRY:
         await db.execute(statement)
+    async with asyncio.timeout(_TIMEOUT_SECONDS), await aio_pika.connect(world.stack.amqp_url) as connection:
+        channel = await connection.channel()
+        for queue in durable_queues():
+            if queue.sort != "delay":
+                continue
+            delayed = await channel.get_queue(queue.name)
+            while (message := await delayed.get(fail=False)) is not None:
+                # As at the end of its delay: home, by the routing key that it has kept.
+                await channel.default_exchange.publish(message, message.routing_key or "")
+                await message.ack()
 
 
 async def _moving(world: World, db: asyncpg.Connection[Any], since: Any) -> list[str]:

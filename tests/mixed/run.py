@@ -20,7 +20,7 @@ from deploy.local.verify import run_verifier
 from deploy.prepare import DatabaseUrls
 from tests.mixed import books, comparing, disturbing, operators, rest, sequels, statuses, stories
 from tests.mixed.plan import Plan, Story
-from tests.mixed.world import World, world
+from tests.mixed.world import PATIENT, Patience, World, world
 
 Say = Callable[[str], None]
 
@@ -64,12 +64,13 @@ async def run(
     fault_rate: float = 0.05,
     at_once: int = 10,
     rest_seconds: float = 300.0,
+    patience: Patience = PATIENT,
     meanwhile: Callable[[World], Coroutine[Any, Any, None]] | None = None,
     say: Say = lambda _: None,
 ) -> Report:
     """`meanwhile`: something else that is done to the stack while payments are made."""
     report = Report(plan)
-    async with world(stack, plan) as made:
+    async with world(stack, plan, patience) as made:
         clock = _Clock(report, say)
         await disturbing.disturb(made, fault_rate)
         others = [asyncio.create_task(meanwhile(made))] if meanwhile else []
@@ -137,13 +138,16 @@ async def _judge(made: World, report: Report) -> list[str]:
     report.statuses = Counter(
         row["status"] + (f", dispute {row['dispute_status']}" if row["dispute_status"] else "") for row in ours.payments.values()
     )
-    found = comparing.differences(book, ours) + await statuses.differences(made, book, ours) + await statuses.still_payable(made, ours)
     logins = {"VERIFIER_DATABASE_URL": _urls(made.stack).verifier, "AMQP_URL": made.stack.amqp_url}
-    code, output = await run_verifier(logins, "--settle-seconds", "5", timeout_seconds=_VERIFY_SECONDS)
-    if code:
-        found.append(f"the verifier says:\n{output}")
-    code, output = await _compare_day(made.stack)
-    return found if code == 0 else [*found, f"the day's comparison says ({code}):\n{output}"]
+    told, payable, verified, compared = await asyncio.gather(
+        statuses.differences(made, book, ours),
+        statuses.still_payable(made, ours),
+        run_verifier(logins, "--settle-seconds", "5", timeout_seconds=_VERIFY_SECONDS),
+        _compare_day(made.stack),
+    )
+    found = [*comparing.differences(book, ours), *told, *payable]
+    said = (("the verifier", verified), ("the day's comparison", compared))
+    return found + [f"{who} says ({code}):\n{output}" for who, (code, output) in said if code]
 
 
 async def _compare_day(stack: Stack) -> tuple[int, str]:

@@ -11,7 +11,6 @@ from tests.mixed.callers import Answer, Caller
 from tests.mixed.plan import major, part
 from tests.mixed.world import Record, World
 
-_KNOWN_SECONDS: Final = 30.0
 _ASK_AGAIN_SECONDS: Final = 0.3
 _BEARS_SECONDS: Final = 12.0
 _REFUSED: Final = frozenset({400, 409, 422})
@@ -28,13 +27,13 @@ async def follow(world: World, record: Record) -> None:
 
 async def is_known_paid(world: World, record: Record) -> bool:
     """Waits a while for our side to know; with a lost webhook of a provider that cannot be asked, it does not."""
-    until = time.monotonic() + _KNOWN_SECONDS
+    until = time.monotonic() + world.patience.known_seconds
     while time.monotonic() < until:
         told = await world.admin.get(f"/payments/{record.payment_id}")
         if told.status == 200 and told.body["status"] in ("completed", "partially_refunded", "refunded", "disputed"):
             return True
         await asyncio.sleep(_ASK_AGAIN_SECONDS)
-    world.notes.append(f"{record.provider}: not known to be paid after {_KNOWN_SECONDS:.0f} s, its sequel is left out")
+    world.notes.append(f"{record.provider}: not known to be paid after {world.patience.known_seconds:.0f} s, its sequel is left out")
     return False
 
 

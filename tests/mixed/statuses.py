@@ -96,6 +96,8 @@ def _unpaid(record: Record) -> set[str]:
     has to be told, what was done around it may have come too late."""
     if record.canceled:
         return {"canceled"}
+    if record.refused == "given_up":
+        return {"failed", "expired", "canceled"} if record.order_id else {"failed", "expired"}
     demanded = set()
     if record.may_be_canceled or record.replaced:
         demanded |= {"canceled", "expired"}

@@ -16,11 +16,12 @@ from tests.mixed.disturbing import FAULTS, SWITCHES
 from tests.mixed.kills import kill_twice
 from tests.mixed.plan import draw
 from tests.mixed.run import Report, run
-from tests.mixed.world import settings
+from tests.mixed.world import Patience, settings
 from tests.servers import shared_stack
 
 SMALL, LARGE = 120, 1_000
-SOON_SECONDS, LATER_SECONDS = 8, 40
+SOON_SECONDS, LATER_SECONDS = 6, 40
+HURRIED = Patience(opening_seconds=5, known_seconds=8)
 
 
 @asynccontextmanager
@@ -42,7 +43,7 @@ async def test_a_hundred_and_twenty_mixed_payments_on_a_bad_day(
     postgres_server: PostgresServer, rabbitmq_server: RabbitmqServer, tmp_path: Path
 ) -> None:
     async with stack_of(postgres_server, rabbitmq_server, tmp_path, SOON_SECONDS) as stack:
-        report = await run(stack, draw(SMALL, seed=5), at_once=12, rest_seconds=90)
+        report = await run(stack, draw(SMALL, seed=5), at_once=12, rest_seconds=90, patience=HURRIED)
     assert is_good(report)
     assert sum(sum(kinds.values()) for kinds in report.injected.values()) > SMALL
 

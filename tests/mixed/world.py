@@ -53,10 +53,21 @@ def settings(session_ttl_seconds: int, products: Path) -> dict[str, str]:
     }
 
 
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long those who open a payment wait for its page, and those who wait for its webhook believe that it will come."""
+
+    opening_seconds: float
+    known_seconds: float
+
+
+PATIENT: Final = Patience(opening_seconds=20, known_seconds=30)
+
+
 @dataclass(slots=True)
 class Record:
-    """One attempt to pay, as those who took part in it saw it. `refused`: the problem's code, when nobody was let to pay. `reference`: by
-    which the provider's controls know it. `deeds`: what was done there, and when; what the provider refused is not in it."""
+    """One attempt to pay, as those who took part in it saw it. `refused`: the problem's code, or `given_up`, when nobody was led to pay.
+    `reference`: by which the provider's controls know it. `deeds`: what was done there, and when, without what the provider refused."""
 
     story: Story
     payment_id: str = ""
@@ -83,6 +94,7 @@ class Record:
 class World:
     stack: Stack
     plan: Plan
+    patience: Patience
     providers: dict[str, Provider]
     callers: Callers
     payers_http: httpx.AsyncClient
@@ -111,7 +123,7 @@ class World:
 
 
 @asynccontextmanager
-async def world(stack: Stack, plan: Plan) -> AsyncIterator[World]:
+async def world(stack: Stack, plan: Plan, patience: Patience) -> AsyncIterator[World]:
     limits = httpx.Limits(max_connections=100)
     async with AsyncExitStack() as exits:
         ours = httpx.AsyncClient(base_url=f"{stack.gateway_url}/api/v1", timeout=_REQUEST_SECONDS, trust_env=False, limits=limits)
@@ -120,6 +132,7 @@ async def world(stack: Stack, plan: Plan) -> AsyncIterator[World]:
         made = World(
             stack=stack,
             plan=plan,
+            patience=patience,
             providers={name: await exits.enter_async_context(provider_of(stack, name)) for name in NAMES},
             callers=callers,
             payers_http=await exits.enter_async_context(theirs),
