@@ -160,6 +160,14 @@ async def test_without_stripes_name_of_it_nobody_can_have_paid() -> None:
     assert not wire.asked
 
 
+@pytest.mark.parametrize(
+    ("key", "asked", "served_a_second"), [("sk_live_1", 2_400, 100), ("rk_live_1", 2_400, 100), ("sk_test_1", 600, 25)]
+)
+async def test_questions_leave_most_of_what_stripe_serves_to_payers(key: str, asked: int, served_a_second: int) -> None:
+    async with a_provider({}, key=key) as (stripe, _):
+        assert stripe.questions_per_minute == asked <= served_a_second * 60 / 2
+
+
 # ---- ending
 
 WRONG_STATE = refusal(400, "payment_intent_unexpected_state")
