@@ -14,7 +14,7 @@ CONNECTOR: dict[str, Any] = {
     "allsecure_api_key": "key",
     "allsecure_username": "user",
     "allsecure_password": "password",
-    "allsecure_shared_secret": "secret",
+    "allsecure_shared_secret": "shared-secret",
 }
 LEAST: dict[str, Any] = {
     "_env_file": None,
