@@ -46,6 +46,17 @@ async def test_whose_payer_has_just_been_sent_there_is_asked_about_first(fresh_d
         assert [payment.payment_id for payment in slow.asked] == [*made[-4:], *made[-4:-2]], "the newest four in turn"
 
 
+async def test_of_many_askers_each_payment_has_one(fresh_database_url: str) -> None:
+    stripe = ScriptedProvider()
+    async with payments_world(fresh_database_url, enabled=("stripe",), more=[stripe]) as world:
+        made = {(await world.deposit(method="stripe")).payment_id for _ in range(20)}
+        await world.rows("update payments.payments set reconcile_at = now() returning 1")
+        reconcilers = [Reconciler(world.pool, world.confirming.inquiry, after_seconds=60) for _ in range(6)]
+        asked = await asyncio.gather(*(reconciler.reconcile_due() for reconciler in reconcilers))
+        assert (sum(asked), len(stripe.asked)) == (20, 20)
+        assert {payment.payment_id for payment in stripe.asked} == made
+
+
 async def test_questions_that_are_not_asked_are_given_back(fresh_database_url: str) -> None:
     slow = ScriptedProvider(name="allsecure", questions_per_minute=15)
     async with payments_world(fresh_database_url, enabled=("allsecure",), more=[slow]) as world:
