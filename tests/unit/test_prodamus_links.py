@@ -132,7 +132,7 @@ def settings(**changes: Any) -> PaymentsSettings:
         "payout_method": "none",
         "public_url": PUBLIC_URL,
         "prodamus_page_url": "https://shop.payform.ru/",
-        "prodamus_secret_key": "new-key,old-key",
+        "prodamus_secret_key": "the-new-key,the-old-key",
         "prodamus_sys": "demo",
     }
     return PaymentsSettings(**(facts | changes))
@@ -143,7 +143,7 @@ async def test_the_first_of_two_keys_signs() -> None:
     assert isinstance(adapter, ProdamusProvider)
     told = parameters(await link_of(an_order(), adapter=adapter))
     signature = str(told.pop("signature"))
-    assert (is_signed(told, signature, "new-key"), is_signed(told, signature, "old-key")) == (True, False)
+    assert (is_signed(told, signature, "the-new-key"), is_signed(told, signature, "the-old-key")) == (True, False)
     assert told["urlNotification"] == f"{PUBLIC_URL}/api/v1/webhooks/prodamus"
 
 
