@@ -177,3 +177,23 @@ async def test_a_part_that_goes_back_out_of_what_an_unpaid_payment_has_in_suspen
     assert await told(world, replace(back, outcome="failed", happened_at=utc_now())) == "applied"
     await world.refunds.resume()
     assert (await world.account("loss", "platform"), await world.account("clearing")) == (lost, cleared)
+
+
+@pytest.mark.parametrize("by", ["refund", "dispute"])
+async def test_what_came_back_before_it_was_told_to_have_been_taken_stays_in_suspense(by: str, world: OperatorsWorld) -> None:
+    """The webhook of the taking is late, or comes only when somebody sends it again."""
+    made = await world.deposit(world.somebody(), 9_000)
+    await told(world, Paid(made.session_id, f"ch_{made.session_id.hex}", FIFTY, utc_now()))
+    (item,) = await world.items(made.payment_id)
+    cleared, earlier = await world.account("clearing"), utc_now()
+    refund, dispute = replace(sent_back(item), session_id=made.session_id), disputed(item, session_id=made.session_id)
+    back: Fact
+    taken: Fact
+    if by == "refund":
+        back, taken = replace(refund, outcome="failed", happened_at=utc_now()), replace(refund, happened_at=earlier)
+    else:
+        back, taken = replace(dispute, event="won"), dispute
+
+    assert [await told(world, back), await told(world, taken)] == ["applied", "unchanged"]
+    await world.refunds.resume()
+    assert ((await world.item(item.item_id)).status, await world.account("clearing")) == ("open", cleared)

@@ -19,7 +19,9 @@ from services.payments.handlers.settlement import Follow
 from services.payments.ledger import Silent
 from services.payments.providers.base import NoSuchRefund, RefundAccepted, RefundAnswer, RefundDeclined, RefundOrder, Refunds, Unknown
 from services.payments.store import audit, due
+from services.payments.store import disputes as dispute_store
 from services.payments.store import payments as payment_store
+from services.payments.store import refunds as refund_store
 from services.payments.store import suspense as store
 from shared.contracts.base import new_id, utc_now
 from shared.contracts.payment_commands import Refused
@@ -163,7 +165,8 @@ class SuspenseSaga:
             return None
         if told.refund_id is not None or item.refund_reference == told.provider_reference:
             return await self._refund_told(tx, item, told)
-        if item.decided is None and told.outcome == "succeeded" and told.money == item.money:
+        known = payment is not None and await _is_known(tx, payment, told)
+        if item.decided is None and told.outcome == "succeeded" and told.money == item.money and not known:
             return await self._refunded_elsewhere(tx, item, told, correlation_id)
         if payment is not None:
             return None
@@ -221,6 +224,13 @@ class SuspenseSaga:
             reason=reason,
         )
         return "applied"
+
+
+async def _is_known(tx: Connection, payment: Payment, told: RefundTold) -> bool:
+    """Is it a refund or a dispute of the (locked) payment already, since its end was told before its beginning?"""
+    refund = await refund_store.lock_told(tx, payment.payment_id, None, told.provider_reference)
+    disputes = await dispute_store.lock_of_payment(tx, payment.payment_id)
+    return refund is not None or any(one.dispute_reference == told.provider_reference for one in disputes)
 
 
 @dataclass(frozen=True, slots=True)
