@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import Any, Final
 
 from tests.mixed.books import Book, OurBook, Row
 from tests.mixed.plan import PROVIDERS
 from tests.mixed.world import FEE_BPS
 
 ASKABLE: Final = ("stripe", "allsecure")
+
+_Bag = Counter[tuple[Any, ...]]
 
 
 def differences(book: Book, ours: OurBook) -> list[str]:
@@ -60,23 +62,30 @@ def charges(book: Book, ours: OurBook, providers: Iterable[str]) -> list[str]:
 def _refunds(book: Book, ours: OurBook) -> list[str]:
     """One by one: what went back there is back here, and the other way round."""
     charge_of = {row["payment_id"]: row["charge_reference"] for row in ours.payments.values()}
-    back_here = Counter(
-        (row["provider"], row["provider_reference"], charge_of[row["payment_id"]], row["amount_minor"] + row["excess_minor"])
+    charge_there = {(one.provider, one.reference): one.charge for one in book.refunds}
+    disputes = {(one.provider, one.reference) for one in book.disputes}
+
+    def charge(row: Row) -> str | None:
+        # What the platform alone bears is of a charge that is, or was, in suspense: the row does not name it.
+        return charge_of[row["payment_id"]] if row["amount_minor"] else charge_there.get((row["provider"], row["provider_reference"]))
+
+    back_here: _Bag = Counter(
+        (row["provider"], row["provider_reference"], charge(row), row["amount_minor"] + row["excess_minor"])
         for row in ours.refunds
         if row["state"] == "succeeded"
     )
     back_here += Counter(
         (item["provider"], item["refund_reference"], item["charge_reference"], item["amount_minor"])
         for item in ours.items
-        if item["status"] == "refunded"
+        if item["status"] == "refunded" and (item["provider"], item["refund_reference"]) not in disputes
     )
     # One that came back after it had sent suspended money away is suspended anew, under its own reference.
     back_here -= Counter(
         (item["provider"], item["charge_reference"], _sent_from(ours, item), item["amount_minor"])
         for item in ours.items
-        if item["reason"] == "refund_failed"
+        if item["reason"] == "refund_failed" and (item["provider"], item["charge_reference"]) not in disputes
     )
-    back_there = Counter(
+    back_there: _Bag = Counter(
         (one.provider, one.reference, one.charge, one.money.amount_minor) for one in book.refunds if one.status == "succeeded"
     )
     found = [f"refund {key} succeeded there and not here: {_refund_here(ours, key[1])}" for key in (back_there - back_here)]
@@ -87,11 +96,23 @@ def _refunds(book: Book, ours: OurBook) -> list[str]:
 
 def _disputes(book: Book, ours: OurBook) -> list[str]:
     charge_of = {row["payment_id"]: row["charge_reference"] for row in ours.payments.values()}
-    here = Counter(
-        (row["provider"], row["dispute_reference"], charge_of[row["payment_id"]], row["amount_minor"], row["state"] != "won")
-        for row in ours.disputes
+    charge_there = {(one.provider, one.reference): one.charge for one in book.disputes}
+
+    def charge(row: Row) -> str | None:
+        borne = row["owner_minor"] + row["fee_minor"]
+        return charge_of[row["payment_id"]] if borne else charge_there.get((row["provider"], row["dispute_reference"]))
+
+    here: _Bag = Counter(
+        (row["provider"], row["dispute_reference"], charge(row), row["amount_minor"], row["state"] != "won") for row in ours.disputes
     )
-    there = Counter((one.provider, one.reference, one.charge, one.money.amount_minor, one.holds) for one in book.disputes)
+    # A dispute over suspended money takes it out of suspense, and brings it there again.
+    brought_back = {(item["provider"], item["charge_reference"]) for item in ours.items if item["reason"] == "refund_failed"}
+    here += Counter(
+        (*key, item["charge_reference"], item["amount_minor"], key not in brought_back)
+        for item in ours.items
+        if (key := (item["provider"], item["refund_reference"])) in charge_there
+    )
+    there: _Bag = Counter((one.provider, one.reference, one.charge, one.money.amount_minor, one.holds) for one in book.disputes)
     found = [f"dispute {key} there (the last: it holds the money), not so here" for key in (there - here)]
     return found + [f"dispute {key} here (the last: the money is taken), not so there" for key in (here - there)]
 

@@ -20,9 +20,12 @@ _EVENTS: Final = {"stripe": {"opened": "open", "won": "win", "lost": "lose"}, "a
 async def follow(world: World, record: Record) -> None:
     """Plays the story's sequel about the money that was taken for `record`."""
     sequel = record.story.sequel
-    if sequel == "nothing" or record.provider != record.story.provider:
-        return
-    await _SEQUELS[sequel](world, record)
+    if record.story.behaviour == "both_sessions_pay" and record.provider in _EVENTS:
+        # Which of the two charges is kept apart is decided by what is heard first; either may be taken back.
+        deed = (_elsewhere_part, _elsewhere_whole, _dispute_open, _dispute_won)[int(record.story.pause * 4)]
+        await deed(world, record)
+    elif sequel != "nothing" and record.provider == record.story.provider:
+        await _SEQUELS[sequel](world, record)
 
 
 async def is_known_paid(world: World, record: Record) -> bool:

@@ -63,7 +63,8 @@ async def _pay_by_another_session(world: World, record: Record, caller: Caller) 
         return None
     paid = await till(world, second, caller).pay()
     also = story.behaviour == "both_sessions_pay" and await first.pay()
-    return second if paid else record if also else None
+    # Of an order that was paid twice, the sequel is about the charge that may have come second.
+    return record if also else second if paid else None
 
 
 def _note(record: Record, answer: Answer, provider: str) -> None:
