@@ -10,15 +10,15 @@ import structlog
 
 from services.payments.config import PaymentsSettings
 from services.payments.domain.return_pages import ReturnPages
-from services.payments.providers.allsecure import AllSecureProvider
-from services.payments.providers.allsecure_client import AllSecureClient, Credentials
-from services.payments.providers.allsecure_outgoing import AllSecurePayouts, AllSecureRefunds
+from services.payments.providers.allsecure.adapter import AllSecureProvider
+from services.payments.providers.allsecure.client import AllSecureClient, Credentials
+from services.payments.providers.allsecure.outgoing import AllSecurePayouts, AllSecureRefunds
 from services.payments.providers.base import Payouts, Provider, Refunds, Statements
-from services.payments.providers.prodamus import PaymentPage, ProdamusProvider
-from services.payments.providers.stripe import StripeProvider
-from services.payments.providers.stripe_client import StripeApi
-from services.payments.providers.stripe_refunds import StripeRefunds
-from services.payments.providers.stripe_statements import StripeStatements
+from services.payments.providers.prodamus.adapter import PaymentPage, ProdamusProvider
+from services.payments.providers.stripe.adapter import StripeProvider
+from services.payments.providers.stripe.client import StripeApi
+from services.payments.providers.stripe.refunds import StripeRefunds
+from services.payments.providers.stripe.statements import StripeStatements
 
 log = structlog.get_logger(__name__)
 

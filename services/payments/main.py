@@ -67,10 +67,10 @@ from services.payments.ledger import Ledger
 from services.payments.mock_book import MockBook
 from services.payments.products import ProductsError, load_products
 from services.payments.providers.base import Payouts, Provider, Refunds
-from services.payments.providers.mock import MockProvider
-from services.payments.providers.mock_events import MockEvents
-from services.payments.providers.mock_payouts import MockPayouts, MockReturns
-from services.payments.providers.mock_refunds import MockRefundEvents, MockRefunds
+from services.payments.providers.mock.adapter import MockProvider
+from services.payments.providers.mock.events import MockEvents
+from services.payments.providers.mock.payouts import MockPayouts, MockReturns
+from services.payments.providers.mock.refunds import MockRefundEvents, MockRefunds
 from services.payments.reconciler import Reconciler
 from services.payments.retention import Retention
 from services.payments.sagas import Saga, SagaRunner

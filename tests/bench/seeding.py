@@ -10,7 +10,7 @@ import asyncpg
 import orjson
 
 from deploy.local.stack import Stack
-from services.payments.providers.mock import sign
+from services.payments.providers.mock.adapter import sign
 from shared.contracts.base import new_id, utc_now
 from shared.keys import Keys
 

@@ -13,9 +13,9 @@ from services.gateway.signatures import allsecure
 from services.payments.domain.facts import Fact
 from services.payments.domain.payments import Payment, Status
 from services.payments.domain.return_pages import ReturnPages
-from services.payments.providers.allsecure import AllSecureProvider
-from services.payments.providers.allsecure_client import AllSecureClient, Credentials
-from services.payments.providers.allsecure_outgoing import AllSecurePayouts, AllSecureRefunds
+from services.payments.providers.allsecure.adapter import AllSecureProvider
+from services.payments.providers.allsecure.client import AllSecureClient, Credentials
+from services.payments.providers.allsecure.outgoing import AllSecurePayouts, AllSecureRefunds
 from services.payments.providers.base import Accepted, Payer, PayoutOrder, ProviderEvent, RefundOrder
 from shared.contracts.base import new_id, utc_now
 from shared.money import Money

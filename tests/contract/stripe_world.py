@@ -14,10 +14,10 @@ from services.payments.domain.facts import DisputeTold, Fact, Paid, RefundTold
 from services.payments.domain.payments import Payment
 from services.payments.domain.return_pages import ReturnPages
 from services.payments.providers.base import Accepted, Created, Payer, RefundOrder
-from services.payments.providers.stripe import StripeProvider
-from services.payments.providers.stripe_client import StripeApi
-from services.payments.providers.stripe_refunds import StripeRefunds
-from services.payments.providers.stripe_statements import StripeStatements
+from services.payments.providers.stripe.adapter import StripeProvider
+from services.payments.providers.stripe.client import StripeApi
+from services.payments.providers.stripe.refunds import StripeRefunds
+from services.payments.providers.stripe.statements import StripeStatements
 from shared.contracts.base import new_id, utc_now
 from shared.money import Money
 from tests.contract.providers.receiver import Receiver

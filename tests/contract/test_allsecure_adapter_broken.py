@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from services.payments.domain.facts import Paid
-from services.payments.providers.allsecure import LOST_ADDRESS
+from services.payments.providers.allsecure.adapter import LOST_ADDRESS
 from services.payments.providers.base import Accepted, NoSuchRefund, Open, PaidOut, RefundAccepted, Rejected, Unavailable, Unknown
 from tests.contract.allsecure_world import (
     PAYER,

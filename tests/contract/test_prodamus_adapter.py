@@ -14,7 +14,7 @@ from services.gateway.signatures.base import Received, SignatureError
 from services.payments.domain.facts import Closed, Fact, Irrelevant, Paid
 from services.payments.domain.payments import Mismatch, Moved, Payment, Status, settle
 from services.payments.providers.base import Accepted, Payer, ProviderEvent
-from services.payments.providers.prodamus import PaymentPage, ProdamusProvider
+from services.payments.providers.prodamus.adapter import PaymentPage, ProdamusProvider
 from shared.contracts.base import new_id, utc_now
 from shared.money import Money
 from tests.contract.prodamus_world import Came, Stages, World, both_stages, playing

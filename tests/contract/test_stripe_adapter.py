@@ -9,10 +9,10 @@ from dataclasses import replace
 import pytest
 
 from services.payments.domain.facts import Closed, Irrelevant, Look, Paid
-from services.payments.providers import stripe_client
 from services.payments.providers.base import Accepted, BeingPaid, Canceled, Open, Payer, Rejected, Unavailable, Unknown
-from services.payments.providers.stripe import StripeProvider
-from services.payments.providers.stripe_client import StripeApi
+from services.payments.providers.stripe import client as stripe_client
+from services.payments.providers.stripe.adapter import StripeProvider
+from services.payments.providers.stripe.client import StripeApi
 from shared.money import Money
 from tests.contract.stripe_world import EUROS, PAGES, TTL, StripeWorld, proof, stripe_world
 from tests.emulators.faults import Kind

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from services.payments.domain.facts import RefundTold
-from services.payments.providers import stripe_client, stripe_lists
 from services.payments.providers.base import NoSuchRefund, RefundAccepted, RefundDeclined, Unknown
+from services.payments.providers.stripe import client as stripe_client
+from services.payments.providers.stripe import lists as stripe_lists
 from shared.contracts.base import new_id, utc_now
 from shared.money import Money
 from tests.contract.stripe_world import EUROS, StripeWorld, order, stripe_world

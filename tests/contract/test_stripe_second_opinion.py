@@ -26,8 +26,8 @@ from pydantic import BaseModel
 from services.gateway.signatures import stripe as signatures
 from services.payments.domain.facts import Look
 from services.payments.providers.base import NoSuchRefund, RefundAccepted
-from services.payments.providers.stripe_client import NotServed, SaidNo, StripeApi
-from services.payments.providers.stripe_refunds import StripeRefunds
+from services.payments.providers.stripe.client import NotServed, SaidNo, StripeApi
+from services.payments.providers.stripe.refunds import StripeRefunds
 from shared.contracts.base import new_id
 from shared.money import Money
 from tests.contract.providers.receiver import Receiver

@@ -23,8 +23,8 @@ from services.payments.handlers.suspense import Suspense
 from services.payments.handlers.suspense_saga import DisputesToldOf, RefundsToldOf, SuspenseSaga
 from services.payments.handlers.transfers import Transfers
 from services.payments.ledger import Silent
-from services.payments.providers.mock import sign
-from services.payments.providers.mock_events import MockEvents
+from services.payments.providers.mock.adapter import sign
+from services.payments.providers.mock.events import MockEvents
 from services.payments.reconciler import Reconciler
 from services.payments.sagas import Saga, SagaRunner
 from services.payments.store.events import PURPOSE as PROVIDER_EVENT

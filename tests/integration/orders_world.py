@@ -23,7 +23,7 @@ from services.payments.handlers.orders import Orders
 from services.payments.mock_book import MockBook
 from services.payments.products import Product
 from services.payments.providers.base import Provider
-from services.payments.providers.mock import sign
+from services.payments.providers.mock.adapter import sign
 from services.payments.store import orders as store
 from services.payments.store.orders import Seals
 from shared import postgres

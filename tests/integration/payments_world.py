@@ -28,7 +28,7 @@ from services.payments.idempotency import PURPOSE as KEPT_ANSWER
 from services.payments.ledger import Silent
 from services.payments.mock_book import MockBook
 from services.payments.providers.base import Provider
-from services.payments.providers.mock import MockProvider
+from services.payments.providers.mock.adapter import MockProvider
 from services.payments.reconciler import Reconciler
 from services.payments.store.events import PURPOSE as PROVIDER_EVENT
 from services.payments.store.next_steps import StepSeals

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from services.payments.ledger import NotPostedYet, Silent
 from services.payments.providers.base import FoundRefund, RefundAnswer, RefundOrder, Unknown
-from services.payments.providers.mock_refunds import MockRefunds
+from services.payments.providers.mock.refunds import MockRefunds
 from shared.contracts.base import Message
 from shared.contracts.payment_commands import Refused
 from shared.contracts.wallet_commands import (

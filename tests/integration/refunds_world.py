@@ -26,8 +26,8 @@ from services.payments.handlers.refund_views import RefundViews
 from services.payments.handlers.refunds import RefundReply, RefundRequests
 from services.payments.handlers.settlement import Settlement
 from services.payments.mock_book import MockBook, MockSession
-from services.payments.providers.mock import sign
-from services.payments.providers.mock_refunds import MockRefundEvents, MockRefunds
+from services.payments.providers.mock.adapter import sign
+from services.payments.providers.mock.refunds import MockRefundEvents, MockRefunds
 from services.payments.sagas import SagaRunner
 from services.payments.store import payments as payment_store
 from services.payments.store import refunds as refund_store

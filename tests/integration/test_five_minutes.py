@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from services.payments.providers.allsecure import QUESTIONS_PER_MINUTE
+from services.payments.providers.allsecure.adapter import QUESTIONS_PER_MINUTE
 from services.payments.reconciler import Reconciler
 from tests.integration.payments_world import PaymentsWorld, payments_world
 from tests.integration.scripted_provider import ScriptedProvider

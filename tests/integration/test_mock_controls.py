@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from services.payments.handlers.mock_controls import MockControls
-from services.payments.providers.mock_events import MockEvents
+from services.payments.providers.mock.events import MockEvents
 from shared.contracts.base import new_id
 from shared.contracts.mock_controls import MockEventScheduled
 from shared.contracts.payment_events import ProviderEventReceived

@@ -9,7 +9,7 @@ import pytest
 
 from services.payments.domain.facts import PayoutTold
 from services.payments.providers.base import PaidOut, PayoutDeclined, PayoutOrder, Unknown
-from services.payments.providers.mock_payouts import MockPayouts, MockReturns
+from services.payments.providers.mock.payouts import MockPayouts, MockReturns
 from shared.contracts.base import new_id
 from shared.contracts.payment_events import ProviderEventReceived
 from shared.delivery.errors import BrokerUnavailable

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from services.payments.domain.payments import Payment
 from services.payments.mock_book import MockBook
 from services.payments.providers.base import Unknown
-from services.payments.providers.mock import MockProvider
+from services.payments.providers.mock.adapter import MockProvider
 from shared.contracts.base import utc_now
 from shared.contracts.payment_commands import Refused
 from shared.contracts.queries import GetPayment, PaymentView

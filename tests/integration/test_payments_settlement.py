@@ -10,7 +10,7 @@ from uuid import UUID
 import orjson
 import pytest
 
-from services.payments.providers.mock import sign
+from services.payments.providers.mock.adapter import sign
 from services.payments.store.events import unsealed
 from shared.contracts.base import new_id, utc_now
 from shared.contracts.payment_commands import MockSessionDecided, Refused

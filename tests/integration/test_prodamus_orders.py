@@ -16,7 +16,7 @@ from services.gateway.signatures import prodamus as check
 from services.gateway.signatures.base import Received
 from services.payments.handlers.suspense import Suspense
 from services.payments.handlers.suspense_saga import SuspenseSaga
-from services.payments.providers.prodamus import PaymentPage
+from services.payments.providers.prodamus.adapter import PaymentPage
 from shared.contracts.base import new_id, utc_now
 from shared.contracts.intents import PaymentCanceled, PaymentConfirmed
 from shared.contracts.orders import OrderCreated, OrderMarkedPaid

@@ -10,7 +10,7 @@ import pytest
 
 from services.payments.domain.withdrawals import Step
 from services.payments.handlers.withdrawals import Withdrawals
-from services.payments.providers.allsecure_amounts import CURRENCIES
+from services.payments.providers.allsecure.amounts import CURRENCIES
 from shared import postgres
 from shared.contracts.base import new_id
 from shared.contracts.payment_commands import Refused

@@ -35,10 +35,10 @@ from services.payments.providers.base import (
     Unavailable,
     Unknown,
 )
-from services.payments.providers.stripe import StripeProvider
-from services.payments.providers.stripe_client import API_VERSION, NoAnswer, NotServed, SaidNo, StripeApi
-from services.payments.providers.stripe_refunds import StripeRefunds
-from services.payments.providers.stripe_statements import StripeStatements
+from services.payments.providers.stripe.adapter import StripeProvider
+from services.payments.providers.stripe.client import API_VERSION, NoAnswer, NotServed, SaidNo, StripeApi
+from services.payments.providers.stripe.refunds import StripeRefunds
+from services.payments.providers.stripe.statements import StripeStatements
 from shared.contracts.base import new_id, utc_now
 from shared.money import Money
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from services.payments.domain.payments import Payment, Status
 from services.payments.domain.return_pages import ReturnPages
-from services.payments.providers.prodamus import PaymentPage, ProdamusProvider
+from services.payments.providers.prodamus.adapter import PaymentPage, ProdamusProvider
 from shared.money import Money
 from tests.emulators.prodamus.php import Tree, read_query
 

@@ -15,8 +15,8 @@ import httpx
 
 from services.payments.domain.payments import Payment, Status
 from services.payments.domain.return_pages import ReturnPages
-from services.payments.providers.stripe import StripeProvider
-from services.payments.providers.stripe_client import API_VERSION, StripeApi
+from services.payments.providers.stripe.adapter import StripeProvider
+from services.payments.providers.stripe.client import API_VERSION, StripeApi
 from shared.contracts.base import new_id
 from shared.money import Money
 

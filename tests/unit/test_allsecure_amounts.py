@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.payments.providers.allsecure_amounts import CURRENCIES, Unwritable, amount_text, read_amount
+from services.payments.providers.allsecure.amounts import CURRENCIES, Unwritable, amount_text, read_amount
 from shared.money import EXPONENTS, Money, MoneyError
 
 PATTERN = re.compile(r"^(([0-9]{1,10})|([0-9]{1,10}\.[0-9]{1,3}))$")

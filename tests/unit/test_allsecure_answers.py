@@ -13,9 +13,9 @@ import pytest
 
 from services.payments.domain.facts import Closed, Declined, Paid
 from services.payments.domain.return_pages import ReturnPages
-from services.payments.providers.allsecure import LOST_ADDRESS, AllSecureProvider
-from services.payments.providers.allsecure_client import AllSecureClient, Credentials
-from services.payments.providers.allsecure_outgoing import AllSecurePayouts, AllSecureRefunds
+from services.payments.providers.allsecure.adapter import LOST_ADDRESS, AllSecureProvider
+from services.payments.providers.allsecure.client import AllSecureClient, Credentials
+from services.payments.providers.allsecure.outgoing import AllSecurePayouts, AllSecureRefunds
 from services.payments.providers.base import Accepted, Open, Payer, PayoutDeclined, RefundDeclined, Rejected, Unavailable, Unknown
 from tests.contract.allsecure_world import payment_of, payout_to, refund_of
 

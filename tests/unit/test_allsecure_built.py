@@ -7,7 +7,7 @@ from typing import Any
 from services.payments.adapters import real_adapters
 from services.payments.config import PaymentsSettings
 from services.payments.domain.capabilities import Capabilities
-from services.payments.providers.allsecure import QUESTIONS_PER_MINUTE
+from services.payments.providers.allsecure.adapter import QUESTIONS_PER_MINUTE
 from services.payments.providers.base import Payouts, Provider, Refunds
 
 CONNECTOR: dict[str, Any] = {

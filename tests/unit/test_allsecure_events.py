@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 
 from services.payments.domain.facts import Closed, Declined, DisputeTold, Fact, Irrelevant, Look, Paid, PayoutTold, RefundTold
-from services.payments.providers.allsecure_events import REPEATED_FOR, read_event
+from services.payments.providers.allsecure.events import REPEATED_FOR, read_event
 from shared.contracts.base import utc_now
 from shared.delivery.errors import Permanent
 from shared.money import Money

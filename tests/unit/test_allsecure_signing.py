@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta, timezone
 import httpx
 import pytest
 
-from services.payments.providers.allsecure_client import AllSecureClient, Credentials
-from services.payments.providers.allsecure_signing import CONTENT_TYPE, date_text, signature
+from services.payments.providers.allsecure.client import AllSecureClient, Credentials
+from services.payments.providers.allsecure.signing import CONTENT_TYPE, date_text, signature
 
 ORDER = (
     b'{"merchantTransactionId":"ord-42","amount":"9.99","currency":"EUR","successUrl":"https://shop.example/ok",'

@@ -10,8 +10,8 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from services.payments.providers.allsecure_client import AllSecureClient, Credentials
-from services.payments.providers.allsecure_messages import Absent
+from services.payments.providers.allsecure.client import AllSecureClient, Credentials
+from services.payments.providers.allsecure.messages import Absent
 from services.payments.providers.base import Payer, Unavailable
 from tests.contract.allsecure_world import payment_of
 from tests.unit.test_allsecure_answers import MADE, adapter, refusal, response, says

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from services.payments.domain.facts import Closed, Fact, Irrelevant, Paid
 from services.payments.domain.payments import Mismatch, Moved, Status, settle
 from services.payments.providers.base import ProviderEvent
-from services.payments.providers.prodamus_events import SOMETHING_ELSE, read_event
+from services.payments.providers.prodamus.events import SOMETHING_ELSE, read_event
 from shared.delivery.errors import Permanent
 from shared.money import Money
 from tests.emulators.prodamus.php import tree_of, write_query

@@ -14,7 +14,7 @@ from services.payments.config import PaymentsSettings
 from services.payments.domain.capabilities import Capabilities, not_taken
 from services.payments.domain.payments import Payment
 from services.payments.providers.base import Accepted, Canceled, Payer
-from services.payments.providers.prodamus import ProdamusProvider
+from services.payments.providers.prodamus.adapter import ProdamusProvider
 from shared.money import EXPONENTS, MAX_AMOUNT_MINOR, Money
 from tests.emulators.prodamus.signing import is_signed
 from tests.unit.prodamus_payments import ORDER, PAGE, PUBLIC_URL, SESSION, an_order, parameters, provider

@@ -19,7 +19,7 @@ WORDS = {
 }
 """Some that each of them says and nobody else here would."""
 
-HOMES = r"services/(payments/providers|gateway/signatures)/{provider}[a-z_]*\.py"
+HOMES = r"services/(payments/providers/{provider}/[a-z_]+|gateway/signatures/{provider})\.py"
 PAGES = {"services/gateway/pages/returns.py"}
 """Stripe has a page of ours besides, and its script writes behind that page's return address."""
 

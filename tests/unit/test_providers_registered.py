@@ -15,7 +15,7 @@ from services.gateway.config import GatewaySettings
 from services.payments.adapters import Adapters, real_adapters
 from services.payments.config import PAYOUT_METHODS, PaymentsSettings
 from services.payments.domain.capabilities import Capabilities
-from services.payments.providers.mock import MockProvider
+from services.payments.providers.mock.adapter import MockProvider
 from shared.keys import Keys
 from shared.methods import METHODS, PROVIDERS
 from tests.contract.providers.conftest import STAGES
@@ -107,7 +107,7 @@ def test_the_guide_says_what_each_can_do() -> None:
 
 def test_the_guide_names_every_file_that_names_a_provider() -> None:
     """Seen by AllSecure and Prodamus, which are nothing but providers; Stripe has a page of its own besides."""
-    own = re.compile(r"services/(payments/providers|gateway/signatures)/(allsecure|prodamus)[a-z_]*\.py")
+    own = re.compile(r"services/(payments/providers/(allsecure|prodamus)/[a-z_]+|gateway/signatures/(allsecure|prodamus))\.py")
     files = [path for folder in ("services", "shared", "deploy") for path in (ROOT / folder).rglob("*.py")]
     naming = {
         path.relative_to(ROOT).as_posix()

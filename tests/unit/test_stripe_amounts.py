@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.payments.domain.capabilities import not_taken
-from services.payments.providers.stripe_amounts import CURRENCIES, NotExact, from_stripe, to_stripe
+from services.payments.providers.stripe.amounts import CURRENCIES, NotExact, from_stripe, to_stripe
 from shared.money import EXPONENTS, MAX_AMOUNT_MINOR, Money, parse_major
 
 DIGITS = {"inr": 9, "cop": 10, "huf": 10, "jpy": 10, "lbp": 11, "idr": 12}

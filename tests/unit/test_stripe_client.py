@@ -15,9 +15,9 @@ from prometheus_client import REGISTRY
 from pydantic import BaseModel
 from structlog.testing import capture_logs
 
-from services.payments.providers import stripe_client
-from services.payments.providers.stripe_client import API_VERSION, NoAnswer, NotServed, SaidNo, StripeApi
-from services.payments.providers.stripe_objects import Intent
+from services.payments.providers.stripe import client as stripe_client
+from services.payments.providers.stripe.client import API_VERSION, NoAnswer, NotServed, SaidNo, StripeApi
+from services.payments.providers.stripe.objects import Intent
 from tests.unit.stripe_doubles import KEY, Answer, Wire, an_api, an_intent, refusal
 
 

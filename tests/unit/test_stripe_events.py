@@ -15,7 +15,7 @@ from services.payments.domain import refund_steps
 from services.payments.domain.facts import Closed, DisputeTold, Fact, Irrelevant, Look, Paid, RefundTold
 from services.payments.domain.payments import Moved, Status, settle
 from services.payments.domain.refunds import Refund, State
-from services.payments.providers import stripe_events
+from services.payments.providers.stripe import events as stripe_events
 from shared.contracts.base import new_id
 from shared.delivery.errors import Permanent
 from shared.money import Money

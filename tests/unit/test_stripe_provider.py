@@ -9,8 +9,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from services.payments.domain.facts import Closed, Paid
-from services.payments.providers import stripe_client
 from services.payments.providers.base import Accepted, BeingPaid, Canceled, Open, Payer, Rejected, Unavailable, Unknown
+from services.payments.providers.stripe import client as stripe_client
 from shared.money import Money
 from tests.unit.stripe_doubles import INTENT, NOW, SESSION_ID, TTL, Answer, Json, a_payment, a_provider, an_intent, refusal
 

@@ -11,10 +11,10 @@ from uuid import UUID
 import httpx
 import pytest
 
-from services.payments.providers import stripe_client
 from services.payments.providers.base import NoSuchRefund, NotStated, RefundAccepted, RefundAnswer, RefundDeclined, RefundOrder, Unknown
-from services.payments.providers.stripe_refunds import StripeRefunds
-from services.payments.providers.stripe_statements import StripeStatements
+from services.payments.providers.stripe import client as stripe_client
+from services.payments.providers.stripe.refunds import StripeRefunds
+from services.payments.providers.stripe.statements import StripeStatements
 from shared.contracts.base import new_id, utc_now
 from shared.money import Money
 from tests.unit.stripe_doubles import INTENT, NOW, SESSION_ID, Answer, Json, Wire, a_refund, an_api, an_intent, refusal

@@ -14,7 +14,7 @@ from services.payments.handlers.inquiry import Inquiry
 from services.payments.handlers.once import Once, check_deadline
 from services.payments.mock_book import MockBook
 from services.payments.providers.base import BeingPaid
-from services.payments.providers.mock import MockProvider, outcome_event_id
+from services.payments.providers.mock.adapter import MockProvider, outcome_event_id
 from services.payments.store import audit, questions
 from services.payments.store import payments as store
 from shared.contracts.base import Reply, new_id, utc_now

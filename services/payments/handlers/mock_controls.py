@@ -11,8 +11,8 @@ from services.payments.domain import refusals
 from services.payments.domain.payments import PAID_FROM_BALANCE
 from services.payments.handlers.once import Once, check_deadline
 from services.payments.mock_book import MockBook, MockSession
-from services.payments.providers import mock_events
-from services.payments.providers.mock_events import MockEvent
+from services.payments.providers.mock import events as mock_events
+from services.payments.providers.mock.events import MockEvent
 from services.payments.store import audit
 from services.payments.store import payments as payment_store
 from shared.contracts.mock_controls import MockEventScheduled, TellMockDispute, TellMockPayment

@@ -9,7 +9,7 @@ from services.payments.domain import refusals
 from services.payments.domain.payments import Payment, Status
 from services.payments.handlers.settlement import Settlement
 from services.payments.mock_book import MockBook
-from services.payments.providers.mock import MockProvider
+from services.payments.providers.mock.adapter import MockProvider
 from services.payments.store import payments as store
 from shared.contracts.base import utc_now
 from shared.contracts.orders import EndMockSession, GetMockSession, MockSessionEnded, MockSessionView

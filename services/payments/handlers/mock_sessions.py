@@ -11,7 +11,7 @@ import structlog
 from services.payments.domain import refusals
 from services.payments.handlers.once import Once, check_deadline
 from services.payments.mock_book import MockBook, MockSession
-from services.payments.providers.mock import MockProvider, outcome_event_id
+from services.payments.providers.mock.adapter import MockProvider, outcome_event_id
 from shared.contracts.base import new_id
 from shared.contracts.payment_commands import (
     CommandReply,

@@ -57,7 +57,9 @@ class AllSecureStage:
         """Has a book of its own."""
 
     def hurry(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("services.payments.providers.allsecure_client.CALL_SECONDS", 0.5)
+        client: Any = getattr(self.provider, "_client")  # noqa: B009 - a test reaches in
+        monkeypatch.setattr(client, "_answer_seconds", 0.3)
+        monkeypatch.setattr(client, "_call_seconds", 0.5)
 
     async def pay(self, session: Session) -> None:
         await self.emulator.control.pay(str(session.session_id))

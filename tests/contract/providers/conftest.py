@@ -11,10 +11,10 @@ import pytest
 
 from deploy.local.postgres import PostgresServer
 from services.payments.domain.capabilities import Capabilities
-from services.payments.providers.allsecure import AllSecureProvider
-from services.payments.providers.mock import MockProvider
-from services.payments.providers.prodamus import ProdamusProvider
-from services.payments.providers.stripe import StripeProvider
+from services.payments.providers.allsecure.adapter import AllSecureProvider
+from services.payments.providers.mock.adapter import MockProvider
+from services.payments.providers.prodamus.adapter import ProdamusProvider
+from services.payments.providers.stripe.adapter import StripeProvider
 from tests.contract.providers.allsecure_stage import AllSecureStage, allsecure_stage
 from tests.contract.providers.kiosk.adapter import KioskProvider
 from tests.contract.providers.kiosk_stage import KioskStage, kiosk_stage

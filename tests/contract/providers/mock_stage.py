@@ -15,8 +15,8 @@ import pytest
 
 from services.gateway.signatures import mock as signature
 from services.payments.providers.base import Payouts, Refunds
-from services.payments.providers.mock import SIGNATURE_LABEL, MockProvider
-from services.payments.providers.mock_refunds import MockRefunds
+from services.payments.providers.mock.adapter import SIGNATURE_LABEL, MockProvider
+from services.payments.providers.mock.refunds import MockRefunds
 from shared.contracts.base import new_id, utc_now
 from shared.contracts.payment_commands import MockSessionDecided
 from shared.keys import Keys

@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 
 from services.payments.providers.base import Payouts, Refunds
-from services.payments.providers.prodamus import ProdamusProvider
+from services.payments.providers.prodamus.adapter import ProdamusProvider
 from shared.money import Money, parse_major
 from tests.contract.providers.receiver import Receiver
 from tests.contract.providers.stage import Play, Session, TheirCharge

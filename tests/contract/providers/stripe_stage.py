@@ -57,7 +57,7 @@ class StripeStage:
         """Has a book of its own."""
 
     def hurry(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("services.payments.providers.stripe_client.CALL_SECONDS", 0.5)
+        monkeypatch.setattr("services.payments.providers.stripe.client.CALL_SECONDS", 0.5)
 
     async def pay(self, session: Session) -> None:
         await self.emulator.control.pay(_intent(session))

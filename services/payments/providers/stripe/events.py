@@ -11,9 +11,9 @@ from pydantic import BaseModel, StringConstraints, ValidationError
 
 from services.payments.domain.facts import Closed, DisputeTold, Fact, Irrelevant, Look, Paid, RefundTold
 from services.payments.providers.base import ProviderEvent
-from services.payments.providers.stripe_amounts import NotExact, is_known
-from services.payments.providers.stripe_client import API_VERSION, NAME
-from services.payments.providers.stripe_objects import (
+from services.payments.providers.stripe.amounts import NotExact, is_known
+from services.payments.providers.stripe.client import API_VERSION, NAME
+from services.payments.providers.stripe.objects import (
     SESSION,
     Dispute,
     Intent,

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from services.payments.providers.base import FoundRefund, NoSuchRefund, RefundAccepted, RefundAnswer, RefundDeclined, RefundOrder, Unknown
-from services.payments.providers.stripe_amounts import NotExact, to_stripe
-from services.payments.providers.stripe_client import NAME, NoAnswer, NotServed, SaidNo, StripeApi
-from services.payments.providers.stripe_lists import refunds_of
-from services.payments.providers.stripe_objects import REFUND, SESSION, Refund
+from services.payments.providers.stripe.amounts import NotExact, to_stripe
+from services.payments.providers.stripe.client import NAME, NoAnswer, NotServed, SaidNo, StripeApi
+from services.payments.providers.stripe.lists import refunds_of
+from services.payments.providers.stripe.objects import REFUND, SESSION, Refund
 from shared.contracts.base import utc_now
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ from datetime import datetime
 from typing import Final, Literal
 
 from services.payments.providers.base import NotStated, StatedCharge, StatedRefund
-from services.payments.providers.stripe_amounts import NotExact
-from services.payments.providers.stripe_client import NAME, NoAnswer, NotServed, SaidNo, StripeApi
-from services.payments.providers.stripe_lists import intents, refunds_made
-from services.payments.providers.stripe_objects import Intent, Refund, moment
+from services.payments.providers.stripe.amounts import NotExact
+from services.payments.providers.stripe.client import NAME, NoAnswer, NotServed, SaidNo, StripeApi
+from services.payments.providers.stripe.lists import intents, refunds_made
+from services.payments.providers.stripe.objects import Intent, Refund, moment
 
 _PAGES_MAX: Final = 5_000
 

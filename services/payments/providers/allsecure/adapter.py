@@ -24,10 +24,10 @@ from services.payments.domain.capabilities import Capabilities
 from services.payments.domain.facts import Closed, Declined, Paid
 from services.payments.domain.payments import Payment
 from services.payments.domain.return_pages import ReturnPages
-from services.payments.providers import allsecure_events
-from services.payments.providers.allsecure_amounts import CURRENCIES, amount_text, read_amount
-from services.payments.providers.allsecure_client import CALL_SECONDS, NAME, AllSecureClient
-from services.payments.providers.allsecure_messages import (
+from services.payments.providers.allsecure import events as allsecure_events
+from services.payments.providers.allsecure.amounts import CURRENCIES, amount_text, read_amount
+from services.payments.providers.allsecure.client import CALL_SECONDS, NAME, AllSecureClient
+from services.payments.providers.allsecure.messages import (
     CANCELED_BY_PAYER,
     DUPLICATE,
     EXPIRED,

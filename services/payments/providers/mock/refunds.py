@@ -15,7 +15,7 @@ from uuid import UUID
 import orjson
 
 from services.payments.providers.base import FoundRefund, NoSuchRefund, RefundAccepted, RefundAnswer, RefundDeclined, RefundOrder, Unknown
-from services.payments.providers.mock_telling import LEASE, Telling
+from services.payments.providers.mock.telling import LEASE, Telling
 from shared.contracts.base import new_id
 from shared.money import Money
 from shared.postgres import Connection, Pool, transaction

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field, StringConstraints
 
-from services.payments.providers.stripe_amounts import from_stripe
+from services.payments.providers.stripe.amounts import from_stripe
 from shared.money import Money
 
 SESSION: Final = "purser_session_id"

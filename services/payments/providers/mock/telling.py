@@ -11,7 +11,7 @@ from typing import ClassVar, Final
 
 import structlog
 
-from services.payments.providers.mock import sign
+from services.payments.providers.mock.adapter import sign
 from shared.contracts.payment_events import ProviderEventReceived
 from shared.delivery.errors import DeliveryError
 from shared.keys import Keys

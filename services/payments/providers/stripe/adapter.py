@@ -15,7 +15,6 @@ from services.payments.domain.capabilities import Capabilities
 from services.payments.domain.facts import Closed, Paid
 from services.payments.domain.payments import Payment
 from services.payments.domain.return_pages import ReturnPages
-from services.payments.providers import stripe_events
 from services.payments.providers.base import (
     Accepted,
     BeingPaid,
@@ -30,9 +29,10 @@ from services.payments.providers.base import (
     Unavailable,
     Unknown,
 )
-from services.payments.providers.stripe_amounts import CURRENCIES, NotExact, to_stripe
-from services.payments.providers.stripe_client import CALL_SECONDS, NAME, NoAnswer, NotServed, SaidNo, StripeApi
-from services.payments.providers.stripe_objects import KIND, PAYMENT, SESSION, Charge, Intent, latest_moment, moment
+from services.payments.providers.stripe import events as stripe_events
+from services.payments.providers.stripe.amounts import CURRENCIES, NotExact, to_stripe
+from services.payments.providers.stripe.client import CALL_SECONDS, NAME, NoAnswer, NotServed, SaidNo, StripeApi
+from services.payments.providers.stripe.objects import KIND, PAYMENT, SESSION, Charge, Intent, latest_moment, moment
 from shared.contracts.base import utc_now
 
 if TYPE_CHECKING:

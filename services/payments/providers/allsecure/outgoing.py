@@ -7,9 +7,9 @@ from uuid import UUID
 
 import structlog
 
-from services.payments.providers.allsecure_amounts import Unwritable, amount_text
-from services.payments.providers.allsecure_client import NAME, AllSecureClient
-from services.payments.providers.allsecure_messages import DUPLICATE, Absent, Found, Made, Refused, Silent, Unserved
+from services.payments.providers.allsecure.amounts import Unwritable, amount_text
+from services.payments.providers.allsecure.client import NAME, AllSecureClient
+from services.payments.providers.allsecure.messages import DUPLICATE, Absent, Found, Made, Refused, Silent, Unserved
 from services.payments.providers.base import (
     FoundRefund,
     NoSuchRefund,

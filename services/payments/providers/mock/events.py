@@ -15,7 +15,7 @@ from uuid import UUID
 import orjson
 
 from services.payments.mock_book import MockBook, MockSession
-from services.payments.providers.mock_telling import LEASE, Telling
+from services.payments.providers.mock.telling import LEASE, Telling
 from shared.contracts.base import new_id
 from shared.money import Money
 from shared.postgres import Connection, transaction

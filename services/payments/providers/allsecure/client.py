@@ -17,7 +17,7 @@ import orjson
 import structlog
 
 from services.payments.providers import calls
-from services.payments.providers.allsecure_messages import (
+from services.payments.providers.allsecure.messages import (
     Absent,
     Found,
     Made,
@@ -27,7 +27,7 @@ from services.payments.providers.allsecure_messages import (
     status_said,
     transaction_said,
 )
-from services.payments.providers.allsecure_signing import CONTENT_TYPE, date_text, signature
+from services.payments.providers.allsecure.signing import CONTENT_TYPE, date_text, signature
 from shared.contracts.base import utc_now
 
 log = structlog.get_logger(__name__)

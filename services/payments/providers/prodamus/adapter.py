@@ -13,8 +13,8 @@ from typing import Final
 from services.payments.domain.capabilities import AmountRange, Capabilities
 from services.payments.domain.payments import Payment
 from services.payments.domain.return_pages import ReturnPages
-from services.payments.providers import prodamus_events
 from services.payments.providers.base import Accepted, Canceled, Created, Ended, Payer, ProviderEvent, Told, Unknown
+from services.payments.providers.prodamus import events as prodamus_events
 from shared.contracts.base import utc_now
 from shared.php_forms import PhpForm, encode, signature
 

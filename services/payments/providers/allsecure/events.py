@@ -18,8 +18,8 @@ import structlog
 from pydantic import Field
 
 from services.payments.domain.facts import Closed, Declined, DisputeTold, Fact, Irrelevant, Look, Paid, PayoutTold, RefundTold
-from services.payments.providers.allsecure_amounts import read_amount
-from services.payments.providers.allsecure_messages import CANCELED_BY_PAYER, EXPIRED, Problem, Said, Unreadable, Uuid, read
+from services.payments.providers.allsecure.amounts import read_amount
+from services.payments.providers.allsecure.messages import CANCELED_BY_PAYER, EXPIRED, Problem, Said, Unreadable, Uuid, read
 from services.payments.providers.base import ProviderEvent
 from shared.contracts.base import utc_now
 from shared.delivery.errors import Permanent

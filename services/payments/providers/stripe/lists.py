@@ -7,8 +7,8 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from services.payments.providers.stripe_client import NoAnswer, StripeApi
-from services.payments.providers.stripe_objects import Intent, IntentPage, Refund, RefundPage
+from services.payments.providers.stripe.client import NoAnswer, StripeApi
+from services.payments.providers.stripe.objects import Intent, IntentPage, Refund, RefundPage
 
 if TYPE_CHECKING:
     from stripe.params._payment_intent_list_params import PaymentIntentListParams, PaymentIntentListParamsCreated
