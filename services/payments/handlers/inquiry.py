@@ -13,7 +13,7 @@ from services.payments.domain.payments import PAID_FROM_BALANCE, Payment, Status
 from services.payments.handlers.balance_payments import BalancePayments
 from services.payments.handlers.settlement import WATCHED_FOR, Settlement
 from services.payments.providers.base import Open, Provider, Told
-from services.payments.store import payments as store
+from services.payments.store import provider_sessions
 from shared.contracts.base import utc_now
 from shared.postgres import transaction
 
@@ -47,7 +47,7 @@ class Inquiry:
         if isinstance(told, Open) and told.being_paid:
             now = utc_now()
             async with transaction(self.settlement.pool) as tx:
-                await store.keep_open(tx, payment.payment_id, now + NOT_OVER_FOR, now + WATCHED_FOR)
+                await provider_sessions.keep_open(tx, payment.payment_id, now + NOT_OVER_FOR, now + WATCHED_FOR)
             return
         over = payment.status is Status.PENDING and payment.told_at(utc_now()) == Status.EXPIRED
         if isinstance(told, Open) and over:

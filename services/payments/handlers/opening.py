@@ -17,6 +17,7 @@ from services.payments.handlers.once import Once, check_deadline
 from services.payments.providers.base import Accepted, Payer, Provider, Rejected, Unavailable, Unknown
 from services.payments.store import orders as order_store
 from services.payments.store import payments as store
+from services.payments.store import provider_sessions
 from services.payments.store.next_steps import StepSeals
 from shared.contracts.base import Reply, new_id, utc_now
 from shared.contracts.payment_commands import Command, CommandReply, Refused
@@ -168,7 +169,7 @@ class Opening:
             assert current is not None
             if not current.was_opened and (over := _over(current, command.correlation_id)) is not None:
                 return await once.keep(tx, command, once.reply(over))
-            await store.save_session(tx, opened)
+            await provider_sessions.save_session(tx, opened)
             reply = await once.keep(tx, command, once.reply(answer(opened, step)))
         log.info(
             f"{opened.kind} created",
@@ -189,7 +190,7 @@ class Opening:
             assert current is not None
             if current.was_opened or current.status is Status.COMPLETED:
                 raise NotYet(f"{payment.provider} rejects what it had taken")
-            await store.save_rejected(tx, payment.payment_id, refusal)
+            await provider_sessions.save_rejected(tx, payment.payment_id, refusal)
             if payment.order_id is not None:
                 await order_store.save_rejected(tx, payment.order_id, refusal)
             reply = await once.keep(tx, command, once.reply(refusal))

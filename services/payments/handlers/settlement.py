@@ -26,6 +26,7 @@ from services.payments.providers.base import BeingPaid, Canceled, Ended, Open, P
 from services.payments.store import events as event_store
 from services.payments.store import orders as order_store
 from services.payments.store import payments as store
+from services.payments.store import provider_sessions
 from services.payments.store import suspense as suspense_store
 from services.payments.store.events import StoredEvent
 from services.payments.store.payments import SCHEMA
@@ -137,7 +138,7 @@ class Settlement:
         async with transaction(self.pool) as tx:
             (fact,) = await with_sessions(tx, [(read.message.provider, read.event.fact)])
             if (session_id := replace(read, event=replace(read.event, fact=fact)).session_id) is not None:
-                await store.look_now(tx, session_id, read.message.provider)
+                await provider_sessions.look_now(tx, session_id, read.message.provider)
 
     async def settle_told(self, told: Told, payment: Payment) -> None:
         """What a provider answered when it was asked, through the same decision and out of the same outbox as its events."""
@@ -179,7 +180,7 @@ class Settlement:
             moved = [decision.payment] if isinstance(decision, Moved) else []
             await self.write(tx, [(payment, payment.correlation_id) for payment in moved])
             if isinstance(told, Canceled) and told.still_payable:
-                await store.watch(tx, payment.payment_id, utc_now() + WATCHED_FOR)
+                await provider_sessions.watch(tx, payment.payment_id, utc_now() + WATCHED_FOR)
         self.wake(moved)
         if opened:
             self.on_followed()
@@ -239,7 +240,7 @@ class Settlement:
         """The event does not decide it: its provider is asked, by the reconciler, at once."""
         if payment is None or payment.session_id is None:
             return "ignored"
-        await store.look_now(tx, payment.session_id, payment.provider)
+        await provider_sessions.look_now(tx, payment.session_id, payment.provider)
         return "asked"
 
     def _read(self, events: Sequence[ProviderEventReceived]) -> tuple[list[_Read], list[Failure]]:
