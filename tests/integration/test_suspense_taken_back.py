@@ -197,3 +197,15 @@ async def test_what_came_back_before_it_was_told_to_have_been_taken_stays_in_sus
     assert [await told(world, back), await told(world, taken)] == ["applied", "unchanged"]
     await world.refunds.resume()
     assert ((await world.item(item.item_id)).status, await world.account("clearing")) == ("open", cleared)
+
+
+async def test_word_of_a_refund_that_was_declined_before_waits_for_nothing(world: OperatorsWorld) -> None:
+    """The item was open again when its provider's webhook came: nobody knows that refund any more, and no payment is on its way."""
+    made = await world.deposit(world.somebody(), 9_000)
+    await told(world, Paid(made.session_id, f"ch_{made.session_id.hex}", FIFTY, utc_now()))
+    (item,) = await world.items(made.payment_id)
+
+    declined = replace(sent_back(item), session_id=made.session_id, refund_id=new_id(), outcome="failed")
+    assert await told(world, declined) == "unchanged"
+    assert await told(world, replace(declined, outcome="succeeded", provider_reference="re_other")) == "unknown_refund"
+    assert (await world.item(item.item_id)).status == "open"

@@ -40,11 +40,12 @@ class RefundFacts:
             return "unknown_reference" if ours else "ignored"
         # As it is now: another event of the same batch may have changed what is on its way back.
         payment = await payment_store.lock_payment(tx, payment.payment_id)
-        if payment is None or not (payment.status is Status.COMPLETED or await _is_of_another_charge(tx, fact, payment)):
+        if payment is None or not (payment.status is Status.COMPLETED or await _waits_for_no_payment(tx, fact, payment)):
             raise NotYet("the payment is not known to be paid")
         refund = await store.lock_told(tx, payment.payment_id, fact.refund_id, fact.provider_reference)
         if refund is None and fact.refund_id is not None:
-            return "unknown_refund"
+            # Perhaps of money in suspense: when it is declined, somebody decides again, and it is forgotten.
+            return "unknown_refund" if fact.outcome != "failed" else Told.UNCHANGED.value
         decision = Told.ELSEWHERE if refund is None else steps.tell(refund, fact)
         if not isinstance(decision, Told):
             assert refund is not None
@@ -122,6 +123,6 @@ class RefundFacts:
         return "applied"
 
 
-async def _is_of_another_charge(tx: Connection, fact: RefundTold, payment: Payment) -> bool:
-    """Made at the provider's own site out of a charge that is, or was, in suspense: it waits for no payment."""
-    return fact.refund_id is None and await suspense_store.lock_other_charge(tx, payment, fact.charge_reference) is not None
+async def _waits_for_no_payment(tx: Connection, fact: RefundTold, payment: Payment) -> bool:
+    """What we ask for, we ask for when it is paid; and what is made at the provider's own site may be of a charge that is in suspense."""
+    return fact.refund_id is not None or await suspense_store.lock_other_charge(tx, payment, fact.charge_reference) is not None
