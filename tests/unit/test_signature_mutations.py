@@ -58,8 +58,8 @@ def test_five_thousand_changed_webhooks(provider: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("provider", SUBJECTS)
-def test_a_million_changed_webhooks_in_all(provider: str) -> None:
-    outcomes = tally(SUBJECTS[provider], f"{provider} a million", 250_000)
-    assert outcomes["refused"] > 150_000
+def test_a_million_changed_webhooks(provider: str) -> None:
+    outcomes = tally(SUBJECTS[provider], f"{provider} a million", 1_000_000)
+    assert outcomes["refused"] > 600_000
