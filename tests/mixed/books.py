@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -203,7 +203,3 @@ async def _prodamus(provider: Provider, book: Book) -> None:
 
     book.charges += [Charge("prodamus", one["charge"], one["reference"], money(one)) for one in told["charges"]]
     book.refunds += [Refund("prodamus", one["refund"], one["charge"], money(one), "succeeded") for one in told["refunds"]]
-
-
-def named(rows: Sequence[Row], key: str) -> dict[str, Row]:
-    return {str(row[key]): row for row in rows}

@@ -16,7 +16,7 @@ import aio_pika
 import asyncpg
 from aio_pika.exceptions import ChannelNotFoundEntity
 
-from shared.contracts.topology import DEAD_LETTERS, durable_queues
+from shared.contracts.topology import durable_queues
 from tests.mixed.world import World
 
 _LOOK_AGAIN_SECONDS: Final = 0.5
@@ -132,7 +132,7 @@ async def _waiting_messages(world: World) -> list[str]:
                 try:
                     declared = await channel.declare_queue(queue.name, passive=True)
                 except ChannelNotFoundEntity as error:
-                    raise Restless(f"no queue {queue.name}, which {DEAD_LETTERS.name} would know") from error
+                    raise Restless(f"there is no queue {queue.name}") from error
                 count = declared.declaration_result.message_count or 0
                 found += [f"{count} messages in {queue.name}"] if count else []
     return found
