@@ -1,9 +1,11 @@
 """Fixtures that every kind of test shares: the servers, started on first use, and a database and a vhost that are new for each test."""
 
+import asyncio
 from collections.abc import AsyncIterator, Generator, Mapping
 from contextlib import AsyncExitStack
 
 import pytest
+from aio_pika.connection import Connection
 
 from deploy.local.postgres import PostgresServer
 from deploy.local.rabbitmq import RabbitmqServer
@@ -20,6 +22,22 @@ from tests.servers import (
 
 _LOG_TAIL_BYTES = 6_000
 _RUNNING: list[Stack] = []
+
+
+_finalize = Connection.__del__
+
+
+def _finalize_in_a_loop(connection: Connection) -> None:
+    """Outside of a running loop aio-pika's own finalizer makes a coroutine that nobody can await: the warning of it would fail whichever
+    test the garbage is collected in."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    _finalize(connection)
+
+
+Connection.__del__ = _finalize_in_a_loop  # type: ignore[method-assign]
 
 
 @pytest.fixture(scope="session")
