@@ -1,7 +1,7 @@
 # Everything a developer or CI asks for. Needs Python 3.11 or newer, make, and a network that reaches the package registries.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test test-all fuzz reconcile check format verify bench live-stripe lock clean
+.PHONY: help demo run test test-all browser fuzz reconcile check format verify bench live-stripe lock clean
 # The stages of one target share servers and files: side by side they would only wait for each other.
 .NOTPARALLEL:
 
@@ -30,6 +30,9 @@ test: $(STAMP) ## all tests but the slow ones, on private servers
 
 test-all: $(STAMP) ## all tests
 	@$(PYTEST) $(ARGS)
+
+browser: ## install Chromium for the tests in a real browser, where there is none and apt-get may (CI does)
+	@sh deploy/local/browser.sh
 
 fuzz: $(STAMP) ## ask the gateway what its document promises, five minutes long (ARGS="--seconds 3600 --seed 7")
 	@$(PYTHON_RUN) tests.fuzz $(ARGS)
