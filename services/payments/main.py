@@ -23,6 +23,7 @@ from services.payments.consumers.deposits import deposit_commands
 from services.payments.consumers.history import history_questions
 from services.payments.consumers.intents import intent_commands, session_questions
 from services.payments.consumers.mock_controls import mock_control_commands
+from services.payments.consumers.operator import operator_questions
 from services.payments.consumers.orders import order_commands, order_questions
 from services.payments.consumers.refunds import refund_commands, refund_questions
 from services.payments.consumers.suspense import suspense_commands, suspense_questions
@@ -46,6 +47,7 @@ from services.payments.handlers.mock_controls import MockControls
 from services.payments.handlers.mock_page import MockPage
 from services.payments.handlers.mock_sessions import MockSessions
 from services.payments.handlers.opening import Opening
+from services.payments.handlers.operator import Operator
 from services.payments.handlers.order_views import OrderViews
 from services.payments.handlers.orders import Orders
 from services.payments.handlers.refund_facts import RefundFacts
@@ -223,6 +225,7 @@ async def payments(settings: PaymentsSettings) -> AsyncIterator[None]:
             refund_questions(RefundViews(pool)),
             suspense_questions(suspense),
             transfer_questions(transfers),
+            operator_questions(Operator(pool, settings.reconcile_after_seconds)),
         ]
         consumers.subscribe(broker, PAYMENTS_COMMANDS, publisher, *commands)
         consumers.subscribe(broker, PAYMENTS_QUERIES, publisher, *questions)

@@ -9,6 +9,7 @@ from faststream.rabbit import RabbitBroker
 from services.wallet.handlers.credits import Credits
 from services.wallet.handlers.funds import Funds
 from services.wallet.handlers.questions import Questions
+from shared.contracts.operator import GetHeld, HeldView
 from shared.contracts.payment_commands import Refused
 from shared.contracts.payment_events import PaymentCompleted
 from shared.contracts.queries import (
@@ -90,6 +91,10 @@ def answer_questions(broker: RabbitBroker, publisher: Publisher, questions: Ques
     @subscriber(filter=of(ListTransfers))
     async def list_transfers(question: ListTransfers) -> TransfersView:
         return await questions.list_transfers(question)
+
+    @subscriber(filter=of(GetHeld))
+    async def get_held(question: GetHeld) -> HeldView:
+        return await questions.get_held()
 
     @subscriber(filter=of(OpenStream))
     async def open_stream(question: OpenStream) -> StreamOpened:

@@ -11,6 +11,7 @@ import orjson
 from asyncpg import Record
 
 from services.wallet.cursors import decode_cursor, encode_cursor
+from shared.contracts.operator import Held, HeldView
 from shared.contracts.queries import BalanceView, ListTransactions, TransactionPage, TransactionView
 from shared.postgres import Connection
 
@@ -75,6 +76,21 @@ _TRANSACTIONS: Final = """
 """
 
 
+_HELD: Final = """
+    select account.currency, count(*) as count, sum(hold.amount_minor)::numeric as amount_minor, min(hold.created_at) as since
+    from wallet.holds as hold join wallet.accounts as account using (account_id)
+    where hold.state = 'held'
+    group by account.currency order by account.currency
+"""
+
+_UNPUBLISHED_SINCE: Final = """
+    select min(oldest.created_at)
+    from wallet.outbox_lanes as lane cross join lateral (
+        select created_at from wallet.outbox where lane = lane.lane and sent_at is null order by id limit 1
+    ) as oldest
+"""
+
+
 @dataclass(slots=True)
 class _Listed:
     """One account's part of a list: versions above `above`, up to `newest`."""
@@ -94,6 +110,15 @@ async def balances(
     else:
         rows = await connection.fetch(_BALANCES_AT, list(user_ids), currency, at)
     return tuple(BalanceView(**dict(row)) for row in rows)
+
+
+async def held(connection: Connection) -> HeldView:
+    """What is held of everybody's money now, by currency, and since when events wait to be published."""
+    rows = await connection.fetch(_HELD)
+    return HeldView(
+        held=tuple(Held(**{**dict(row), "amount_minor": int(row["amount_minor"])}) for row in rows),
+        unpublished_since=await connection.fetchval(_UNPUBLISHED_SINCE),
+    )
 
 
 async def transactions(connection: Connection, question: ListTransactions) -> TransactionPage:

@@ -11,6 +11,7 @@ from shared.contracts.checkout import GetCheckout, ListMethods
 from shared.contracts.history import GetTimeline, ListPayments
 from shared.contracts.intents import CancelPayment, ConfirmPayment, CreateIntent
 from shared.contracts.mock_controls import TellMockDispute, TellMockPayment
+from shared.contracts.operator import GetFigures, GetHeld, ListSeries, ListStuck
 from shared.contracts.orders import (
     CreateOrder,
     CreateOrderPayment,
@@ -241,12 +242,16 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route(ListAudit, QUERIES, ("gateway",), (PAYMENTS_QUERIES,), answers=("audit-page.v1", "refused.v1")),
     Route(GetSuspenseItem, QUERIES, ("gateway",), (PAYMENTS_QUERIES,), answers=("suspense-item-view.v1", "refused.v1")),
     Route(ListSuspenseItems, QUERIES, ("gateway",), (PAYMENTS_QUERIES,), answers=("suspense-page.v1", "refused.v1")),
+    Route(GetFigures, QUERIES, ("gateway",), (PAYMENTS_QUERIES,), answers=("figures-view.v1", "refused.v1")),
+    Route(ListSeries, QUERIES, ("gateway",), (PAYMENTS_QUERIES,), answers=("series-view.v1", "refused.v1")),
+    Route(ListStuck, QUERIES, ("gateway",), (PAYMENTS_QUERIES,), answers=("stuck-view.v1", "refused.v1")),
     Route(GetUserTransfer, QUERIES, ("gateway",), (PAYMENTS_QUERIES,), answers=("user-transfer-view.v1", "refused.v1")),
     Route(GetPaymentsHealth, QUERIES, ("gateway",), (PAYMENTS_QUERIES,), answers=("health-view.v1",)),
     Route(GetTransfer, QUERIES, ("gateway", "payments"), (WALLET_QUERIES,), answers=("transfer-view.v1",)),
     Route(GetBalances, QUERIES, ("gateway", "notifier", "payments"), (WALLET_QUERIES,), answers=("balances-view.v1",)),
     Route(ListTransactions, QUERIES, ("gateway",), (WALLET_QUERIES,), answers=("transaction-page.v1", "refused.v1")),
     Route(ListTransfers, QUERIES, ("gateway",), (WALLET_QUERIES,), answers=("transfers-view.v1",)),
+    Route(GetHeld, QUERIES, ("gateway",), (WALLET_QUERIES,), answers=("held-view.v1",)),
     Route(OpenStream, QUERIES, ("notifier",), (WALLET_QUERIES,), answers=("stream-opened.v1",)),
     Route(GetWalletHealth, QUERIES, ("gateway",), (WALLET_QUERIES,), answers=("health-view.v1",)),
     Route(GetNotifierHealth, QUERIES, ("gateway",), (NOTIFIER_QUERIES,), answers=("health-view.v1",)),

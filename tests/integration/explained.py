@@ -18,7 +18,7 @@ class Explained:
         """For a function that wants one."""
         return cast("Connection", self)
 
-    async def fetch(self, query: str, *arguments: Any) -> list[Any]:
+    async def fetch(self, query: str, *arguments: Any, **_: Any) -> list[Any]:
         self.plan += [row[0] for row in await self.tx.fetch(f"explain {query}", *arguments)]
         return []
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from services.wallet import reads, store, timeline
 from services.wallet.cursors import MalformedCursor
 from services.wallet.references import CommittedReferences, LookUp
+from shared.contracts.operator import HeldView
 from shared.contracts.payment_commands import FieldProblem, Refused
 from shared.contracts.queries import (
     BalancesView,
@@ -56,6 +57,10 @@ class Questions:
     async def list_transfers(self, question: ListTransfers) -> TransfersView:
         async with connection(self._pool) as db:
             return TransfersView(transfers=await timeline.transfers(db, question.references))
+
+    async def get_held(self) -> HeldView:
+        async with connection(self._pool) as db:
+            return await reads.held(db)
 
     async def open_stream(self, question: OpenStream) -> StreamOpened:
         async with connection(self._pool) as db:
