@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
-from uuid import UUID
 
 import pytest
 
+from services.payments.handlers import operator as handler
 from services.payments.handlers.operator import Operator
 from services.payments.store import operator as store
 from shared import postgres
@@ -16,81 +17,17 @@ from shared.contracts.base import new_id, utc_now
 from shared.contracts.operator import FiguresView, GetFigures, ListSeries, ListStuck, SeriesView, Stuck, StuckView
 from shared.contracts.payment_commands import Refused
 from tests.integration.explained import Explained
-from tests.integration.history_world import HistoryWorld, history_world
+from tests.integration.history_world import NOON, HistoryWorld, history_world
+from tests.integration.rows_under_way import refund, suspended, withdrawal
 
-DAY = datetime(2026, 1, 31, tzinfo=UTC)
-NOON, MIDNIGHT = DAY + timedelta(hours=12), DAY + timedelta(days=1)
+DAY, MIDNIGHT = NOON - timedelta(hours=12), NOON + timedelta(hours=12)
 AFTER_SECONDS = 60
-CARD = {"destination": b"sealed", "destination_type": "bank_account", "account_masked": "****1", "name_masked": "J***"}
 
 
 @pytest.fixture
 async def world(fresh_database_url: str) -> AsyncIterator[HistoryWorld]:
     async with history_world(fresh_database_url) as running:
         yield running
-
-
-async def refund(world: HistoryWorld, payment_id: UUID, **facts: Any) -> UUID:
-    usual: dict[str, Any] = {
-        "refund_id": new_id(),
-        "payment_id": payment_id,
-        "provider": "mock",
-        "amount_minor": 100,
-        "wanted_minor": 100,
-        "currency": "rsd",
-        "state": "reserving",
-        "origin": "request",
-        "correlation_id": "request-1",
-        "created_at": NOON,
-        "next_at": NOON,
-    }
-    row = usual | facts
-    await world.write("refunds", **row)
-    made: UUID = row["refund_id"]
-    return made
-
-
-async def withdrawal(world: HistoryWorld, **facts: Any) -> UUID:
-    usual: dict[str, Any] = {
-        **CARD,
-        "withdrawal_id": new_id(),
-        "user_id": "1",
-        "amount_minor": 1000,
-        "currency": "rsd",
-        "payout_method": "mock",
-        "status": "pending",
-        "step": "waiting",
-        "caller": "user:1",
-        "correlation_id": "request-1",
-        "created_at": NOON,
-        "updated_at": NOON,
-    }
-    row = usual | facts
-    if row["status"] not in ("pending",) and "decision" not in row:
-        row |= {"decision": "approve", "decided_by": "user:9", "decided_at": NOON}
-    await world.write("withdrawals", **row)
-    made: UUID = row["withdrawal_id"]
-    return made
-
-
-async def suspended(world: HistoryWorld, **facts: Any) -> UUID:
-    usual: dict[str, Any] = {
-        "item_id": new_id(),
-        "provider": "stripe",
-        "charge_reference": f"ch_{new_id()}",
-        "part": "all",
-        "session_id": new_id(),
-        "amount_minor": 700,
-        "currency": "rsd",
-        "reason": "unknown_reference",
-        "received_at": NOON,
-        "correlation_id": "request-1",
-        "created_at": NOON,
-    }
-    row = usual | facts
-    await world.write("suspense_items", **row)
-    made: UUID = row["item_id"]
-    return made
 
 
 async def figures(world: HistoryWorld) -> FiguresView:
@@ -167,7 +104,7 @@ async def test_who_is_waited_for_and_since_when(world: HistoryWorld) -> None:
     ]
 
 
-async def test_payments_by_the_hour_and_by_the_day_as_they_are_told(world: HistoryWorld) -> None:
+async def test_payments_by_the_hour_and_by_the_day_as_they_are_told(world: HistoryWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     now = utc_now()
     hour = now.replace(minute=0, second=0, microsecond=0)
     for _ in range(2):
@@ -198,6 +135,10 @@ async def test_payments_by_the_hour_and_by_the_day_as_they_are_told(world: Histo
     await world.payment(created_at=hour)
     again = await operator.series(ListSeries(correlation_id="q", bucket="hour", buckets=24))
     assert again == told, "however many look, it is counted once in ten seconds"
+    monkeypatch.setattr(handler, "monotonic", lambda: time.monotonic() + 11)
+    later = await operator.series(ListSeries(correlation_id="q", bucket="hour", buckets=24))
+    assert isinstance(later, SeriesView)
+    assert sum(point.count for point in later.points) == sum(point.count for point in told.points) + 1
 
 
 async def test_everything_that_does_not_get_on_is_told_with_why_and_since_when(world: HistoryWorld) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from time import monotonic
@@ -11,23 +11,26 @@ from typing import Final, Literal, TypeVar
 
 from services.payments.store import operator as store
 from shared.contracts.base import utc_now
-from shared.contracts.operator import FiguresView, GetFigures, ListSeries, ListStuck, SeriesView, StuckView
+from shared.contracts.operator import MAX_BUCKETS, FiguresView, GetFigures, ListSeries, ListStuck, SeriesPoint, SeriesView, StuckView
 from shared.contracts.payment_commands import Refused
 from shared.postgres import Pool, connection
 
-_SERIES_KEPT_SECONDS: Final = 10.0
-"""Counting months of payments reads them all: however many pages look, once in so long."""
+_LENGTH: Final = {"hour": timedelta(hours=1), "day": timedelta(days=1)}
+
+_KEPT_SECONDS: Final = 10.0
+_PAST_KEPT_SECONDS: Final = {"hour": 60.0, "day": 600.0}
+"""Counting months of payments reads them all. So each hour and day is counted by itself, and kept: the current one for some seconds, those
+that are over for longer, since little happens to them. However many pages look, and however long it takes: the next one goes on."""
 
 _Answer = TypeVar("_Answer")
 
 
 @dataclass(slots=True)
-class _Kept:
-    """One count's answer, and until when it is good; whoever asks while it is being counted waits for it."""
+class _Counted:
+    """The hours, or days, that have been counted, each with the moment until which that is good. Whoever asks meanwhile waits."""
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    view: SeriesView | None = None
-    until: float = 0
+    kept: dict[datetime, tuple[float, tuple[SeriesPoint, ...]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,7 @@ class Operator:
 
     pool: Pool
     after_seconds: float
-    _series: dict[tuple[str, int], _Kept] = field(default_factory=dict)
+    _counted: Mapping[str, _Counted] = field(default_factory=lambda: {bucket: _Counted() for bucket in _LENGTH})
 
     async def figures(self, query: GetFigures) -> FiguresView | Refused:
         async def count() -> FiguresView:
@@ -51,15 +54,22 @@ class Operator:
         return await _in_time(count, query.correlation_id)
 
     async def series(self, query: ListSeries) -> SeriesView | Refused:
-        """As it was at most _SERIES_KEPT_SECONDS ago."""
-        kept = self._series.setdefault((query.bucket, query.buckets), _Kept())
+        """What is over is told as it was some time ago, the current hour or day as it was at most ten seconds ago."""
 
         async def count() -> SeriesView:
-            async with kept.lock:
-                if kept.view is None or monotonic() >= kept.until:
-                    kept.view = await self._count(query, utc_now())
-                    kept.until = monotonic() + _SERIES_KEPT_SECONDS
-                return kept.view
+            counted = self._counted[query.bucket]
+            length = _LENGTH[query.bucket]
+            last = beginning(utc_now(), query.bucket)
+            wanted = [last - n * length for n in range(query.buckets)]
+            async with counted.lock, connection(self.pool) as db:
+                for at in wanted:
+                    if at not in counted.kept or monotonic() >= counted.kept[at][0]:
+                        points = await store.series(db, query.bucket, at, at + length)
+                        counted.kept[at] = (monotonic() + (_KEPT_SECONDS if at == last else _PAST_KEPT_SECONDS[query.bucket]), points)
+                for at in [at for at in counted.kept if at <= last - MAX_BUCKETS * length]:
+                    del counted.kept[at]
+                points = tuple(point for at in reversed(wanted) for point in counted.kept[at][1])
+            return SeriesView(first=wanted[-1], last=last, points=points)
 
         return await _in_time(count, query.correlation_id)
 
@@ -70,16 +80,6 @@ class Operator:
             return StuckView(items=items, count=count, more=more)
 
         return await _in_time(look, query.correlation_id)
-
-    async def _count(self, query: ListSeries, now: datetime) -> SeriesView:
-        last = beginning(now, query.bucket)
-        first = last - (query.buckets - 1) * _LENGTH[query.bucket]
-        async with connection(self.pool) as db:
-            points = await store.series(db, query.bucket, first, last + _LENGTH[query.bucket])
-        return SeriesView(first=first, last=last, points=points)
-
-
-_LENGTH: Final = {"hour": timedelta(hours=1), "day": timedelta(days=1)}
 
 
 def beginning(moment: datetime, bucket: Literal["hour", "day"]) -> datetime:
