@@ -37,11 +37,12 @@ browser: ## install Chromium for the tests in a real browser, where there is non
 fuzz: $(STAMP) ## ask the gateway what its document promises, five minutes long (ARGS="--seconds 3600 --seed 7")
 	@$(PYTHON_RUN) tests.fuzz $(ARGS)
 
-check: $(STAMP) ## format, lint, strict types, layers, lock files
+check: $(STAMP) ## format, lint, strict types, layers, the pages' words, lock files
 	@echo "check: format" && $(BIN)/ruff format --quiet --check --output-format concise .
 	@echo "check: lint" && $(BIN)/ruff check --quiet .
 	@echo "check: types" && $(PYTHON_RUN) mypy --no-error-summary
 	@echo "check: layers" && $(BIN)/lint-imports --no-logo >.venv/layers.log 2>&1 || { cat .venv/layers.log; exit 1; }
+	@echo "check: words" && $(PYTHON_RUN) deploy.local.catalogues
 	@echo "check: locks" && $(PYTHON_RUN) deploy.local.locks --check
 
 format: $(STAMP) ## format, and mend what lint can mend

@@ -30,7 +30,8 @@ from services.gateway.api import (
 )
 from services.gateway.docs import docs_router
 from services.gateway.edge import Edge
-from services.gateway.pages.views import checkout, deposit_results, files, login, mock_payment, order_results
+from services.gateway.pages.troubles import trouble
+from services.gateway.pages.views import checkout, deposit_results, files, login, mock_payment, order_results, start
 from services.gateway.parts import Parts
 from services.gateway.rate_limit import RateLimit
 from services.gateway.webhook_document import webhook_paths
@@ -75,10 +76,10 @@ def create_app(parts: Parts) -> Edge:
     ):
         app.include_router(resource.router)
     app.include_router(docs_router())
-    for page in (files, mock_payment, checkout, login, deposit_results, order_results):
+    for page in (files, start, mock_payment, checkout, login, deposit_results, order_results):
         app.include_router(page.router)
     errors.install(app)
     documentation.install(app, public_url=parts.settings.public_url, more_paths=webhook_paths())
     webhooks = Webhooks(parts.ingress, parts.settings.body_limit_bytes)
     addresses = RateLimit("address", parts.settings.rate_limit_address_per_second, parts.settings.rate_limit_address_burst)
-    return Edge(app, webhooks, addresses, origins=parts.settings.origins, secure=parts.settings.secure_cookies)
+    return Edge(app, webhooks, addresses, origins=parts.settings.origins, secure=parts.settings.secure_cookies, troubles=trouble)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Callable
 from typing import Final
 
 import structlog
@@ -11,6 +12,7 @@ from fastapi import FastAPI
 from prometheus_client import Counter, Gauge, Histogram
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.gateway.problems import Problem, malformed, problem_response
@@ -37,6 +39,9 @@ _REQUESTS: Final = Counter("purser_http_requests_total", "HTTP requests answered
 _SECONDS: Final = Histogram("purser_http_request_seconds", "From the request's head to the end of its answer", ("route",))
 _OPEN: Final = Gauge("purser_http_requests_open", "HTTP requests being worked on")
 
+Troubles = Callable[[Scope, Problem, str], Response]
+"""An error as an answer to the request of that scope, and id."""
+
 _API_HEADERS: Final = [
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
@@ -54,7 +59,7 @@ def request_id_of(scope: Scope) -> str:
 class Edge:
     """Webhooks go to `webhooks` at once; everything else through the origin check, and its address's rate, to `app`.
 
-    At most `requests_max` requests are worked on at once; more are 503 with Retry-After.
+    At most `requests_max` requests are worked on at once; more are 503 with Retry-After. `troubles` tells an error to whoever asked.
     """
 
     def __init__(
@@ -65,9 +70,11 @@ class Edge:
         *,
         origins: frozenset[str],
         secure: bool,
+        troubles: Troubles | None = None,
         requests_max: int = 2_000,
     ) -> None:
         self.framework = app
+        self._troubles = troubles or (lambda _, problem, request_id: problem_response(problem, request_id))
         self._written_out = {**written_out(app), STRIPE_ALIAS: frozenset({"POST"})}
         self._app = CORSMiddleware(
             self._bounded,
@@ -105,7 +112,7 @@ class Edge:
             log.exception("request failed", path=_printable(scope["path"]))
             if not answer.status:
                 problem = Problem("internal_error", "the failure has been logged under this request_id")
-                await problem_response(problem, request_id)(scope, receive, answer.send)
+                await self._troubles({**scope, "app": self.framework}, problem, request_id)(scope, receive, answer.send)
         finally:
             self._open -= 1
             _OPEN.set(self._open)
@@ -116,7 +123,7 @@ class Edge:
         webhook = alias or scope["path"].startswith(WEBHOOKS_PATH)
         problem = self._foreign(scope) or (self._busy() if webhook else None)
         if problem is not None:
-            await problem_response(problem, request_id_of(scope))(scope, receive, send)
+            await self._troubles({**scope, "app": self.framework}, problem, request_id_of(scope))(scope, receive, send)
         elif webhook:
             await self._webhooks({**scope, "path": f"{WEBHOOKS_PATH}stripe"} if alias else scope, receive, send)
         else:
@@ -128,7 +135,7 @@ class Edge:
             if scope["path"] not in _PROBES:
                 self._require_room(scope)
         except Problem as problem:
-            await problem_response(problem, request_id_of(scope))(scope, receive, send)
+            await self._troubles({**scope, "app": self.framework}, problem, request_id_of(scope))(scope, receive, send)
         else:
             await self.framework(scope, receive, send)
 

@@ -1,4 +1,4 @@
-"""Turns everything that a route can raise into problem+json, the framework's own errors too."""
+"""Turns everything that a route can raise into problem+json, or into a page for whoever reads pages; the framework's own errors too."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from starlette.responses import Response
 from starlette.routing import Match
 
 from services.gateway.edge import METHODS, request_id_of
-from services.gateway.problems import Problem, RefusedByDecision, field_problem, problem_response, refused_response
+from services.gateway.pages.troubles import trouble
+from services.gateway.problems import Problem, RefusedByDecision, field_problem
 from services.gateway.routes import as_allow
 from shared.contracts.payment_commands import FieldProblem
 
@@ -24,7 +25,7 @@ _BY_STATUS: Final = {404: "not_found", 405: "method_not_allowed", 413: "body_too
 def install(app: FastAPI) -> None:
     """From here on every error of `app` is a problem."""
     app.add_exception_handler(Problem, _problem)
-    app.add_exception_handler(RefusedByDecision, _refused)
+    app.add_exception_handler(RefusedByDecision, _problem)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, _unhandled)
@@ -48,15 +49,11 @@ def _short(text: str) -> str:
 
 
 async def _problem(request: Request, error: Exception) -> Response:
-    return problem_response(cast(Problem, error), request_id_of(request.scope))
-
-
-async def _refused(_: Request, error: Exception) -> Response:
-    return refused_response(cast(RefusedByDecision, error))
+    return _told(request, cast("Problem | RefusedByDecision", error))
 
 
 async def _invalid(request: Request, error: Exception) -> Response:
-    return problem_response(validation_problem(cast(RequestValidationError, error).errors()), request_id_of(request.scope))
+    return _told(request, validation_problem(cast(RequestValidationError, error).errors()))
 
 
 async def _http(request: Request, error: Exception) -> Response:
@@ -66,7 +63,7 @@ async def _http(request: Request, error: Exception) -> Response:
         f"{request.method} is not allowed here" if code == "method_not_allowed" else "no such path" if code == "not_found" else "refused"
     )
     headers = {"Allow": _allowed(request)} if code == "method_not_allowed" else raised.headers
-    return problem_response(Problem(code, detail, headers=headers), request_id_of(request.scope))
+    return _told(request, Problem(code, detail, headers=headers))
 
 
 def _allowed(request: Request) -> str:
@@ -80,4 +77,8 @@ def _allowed(request: Request) -> str:
 
 async def _unhandled(request: Request, _: Exception) -> Response:
     # Logged with its traceback by edge.py, to which the framework raises it again.
-    return problem_response(Problem("internal_error", "the failure has been logged under this request_id"), request_id_of(request.scope))
+    return _told(request, Problem("internal_error", "the failure has been logged under this request_id"))
+
+
+def _told(request: Request, error: Problem | RefusedByDecision) -> Response:
+    return trouble(request.scope, error, request_id_of(request.scope))

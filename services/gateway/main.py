@@ -79,7 +79,7 @@ def assemble(settings: GatewaySettings, link: BrokerLink, events: EnvelopePublis
         health=Health(NAME, {"broker": link.check}),
         directory=Directory(*limits) if settings.demo_login else None,
         logins=LoginRecords(Publisher(link, app_id=NAME), keys),
-        hypertext=load_hypertext(),
+        hypertext=load_hypertext(settings.notifier_public_url),
     )
 
 

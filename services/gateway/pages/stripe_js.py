@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
+from services.gateway.hypertext.policy import Sources
 from shared.origins import origin_of
 from shared.settings import LOOPBACK
 
@@ -23,27 +24,21 @@ _FRAMES: Final = f"{_SCRIPTS} https://hooks.stripe.com https://link.com https://
 _CONNECTIONS: Final = "https://api.stripe.com https://link.com https://*.link.com"
 _IMAGES: Final = "https://*.link.com"
 
-_POLICY: Final = (
-    "default-src 'none'; script-src 'self' {scripts}; style-src 'self'; frame-src {frames}; connect-src 'self' {connections}; "
-    "img-src {images}; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-)
-
 
 @dataclass(frozen=True, slots=True)
 class StripeJs:
-    """`address` of the script, which may only be taken from there, and the Content-Security-Policy of the one page that has it."""
+    """`address` of the script, which may only be taken from there, and what the policy of the one page that has it must let in."""
 
     address: str
-    policy: str
+    sources: Sources
 
 
 def stripe_js(api_base: str) -> StripeJs:
     """`api_base`: STRIPE_API_BASE."""
     if urlsplit(api_base).hostname not in LOOPBACK:
-        policy = _POLICY.format(scripts=_SCRIPTS, frames=_FRAMES, connections=_CONNECTIONS, images=_IMAGES)
-        return StripeJs(f"https://js.stripe.com/{RELEASE}/stripe.js", policy)
+        return StripeJs(f"https://js.stripe.com/{RELEASE}/stripe.js", Sources(_SCRIPTS, _FRAMES, _CONNECTIONS, _IMAGES))
     origin = origin_of(api_base)
-    return StripeJs(f"{api_base}/v3/", _POLICY.format(scripts=origin, frames=origin, connections=origin, images=origin))
+    return StripeJs(f"{api_base}/v3/", Sources(origin, origin, origin, origin))
 
 
 def language(locale: str) -> str:

@@ -1,72 +1,144 @@
-"""What every page's route has in common: who visits, in which language, where one may be sent on to, and errors that people can read."""
+"""What every page's route has in common: who visits, in which language, what stands around the page, and where one may be sent on to."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Coroutine
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Final
 from urllib.parse import quote, urlsplit
 from uuid import UUID
 
-from fastapi.exceptions import RequestValidationError
-from fastapi.routing import APIRoute
+from babel.core import negotiate_locale
+from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
 
 from services.gateway.auth import Caller
 from services.gateway.config import LOCALES
 from services.gateway.edge import request_id_of
+from services.gateway.hypertext.formats import Formats
+from services.gateway.hypertext.policy import Sources
 from services.gateway.parts import Parts
-from services.gateway.problems import Problem, RefusedByDecision, status_of
+from services.gateway.problems import Problem
+from shared.tokens import Identity
 
 # Printable ASCII, a path of this origin: what browsers read as the beginning of another origin ("//", "/\") is none.
 _OWN_PATH: Final = re.compile(r"/(?![/\\])[\x21-\x5b\x5d-\x7e]*", re.ASCII)
 _NEXT_LENGTH_MAX: Final = 500
 _ID: Final = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}", re.ASCII)
-_HEADERS_KEPT: Final = ("Retry-After", "Connection")
+_LANGUAGES_LENGTH_MAX: Final = 200
+_QUALITY: Final = re.compile(r"q=([01](?:\.[0-9]{0,3})?)", re.ASCII)
 
 
-class PageRoute(APIRoute):
-    """A page's route: whoever reads HTML gets errors as pages, everybody else as problems."""
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One visitor, one page, one language. `caller`: None for a guest."""
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        inner = super().get_route_handler()
+    request: Request
+    parts: Parts
+    locale: str
+    caller: Caller | None
 
-        async def handle(request: Request) -> Response:
-            try:
-                return await inner(request)
-            except (Problem, RefusedByDecision, RequestValidationError) as error:
-                if "text/html" not in request.headers.get("accept", ""):
-                    raise
-                return _error_page(request, error)
+    @property
+    def request_id(self) -> str:
+        return request_id_of(self.request.scope)
 
-        return handle
+    @property
+    def query(self) -> QueryParams:
+        return self.request.query_params
+
+    def page(
+        self,
+        template: str,
+        *,
+        status: int = 200,
+        refresh_seconds: int | None = None,
+        sources: Sources | None = None,
+        **values: object,
+    ) -> Response:
+        """The page with the site around it. `refresh_seconds`: what is still on its way is asked for again where no script does it."""
+        return self.parts.hypertext.page(
+            template, self.locale, status=status, refresh_seconds=refresh_seconds, sources=sources, site=Site(self), **values
+        )
+
+    def gettext(self, message: str) -> str:
+        text: str = self.parts.hypertext.translations[self.locale].gettext(message)
+        return text
+
+    @property
+    def formats(self) -> Formats:
+        return self.parts.hypertext.formats[self.locale]
 
 
-def _error_page(request: Request, error: Exception) -> Response:
-    parts: Parts = request.app.state.parts
-    headers: dict[str, str] = {}
-    match error:
-        case Problem():
-            code, headers = error.code, error.headers
-        case RefusedByDecision():
-            code = error.refused.code
-            headers = Problem(code, error.refused.detail).headers
-        case _:
-            code = "invalid_request"
-    locale = request.path_params.get("locale")
-    locale = locale if locale in LOCALES else parts.settings.default_locale
-    status = status_of(code)
-    words = parts.hypertext.words[locale]
-    page = parts.hypertext.page(
-        "problem.html",
-        locale,
-        status=status,
-        text=words.get(f"problem_{code}") or words.get(f"problem_{status}", words["problem"]),
-        request_id=request_id_of(request.scope),
-    )
-    page.headers.update({name: headers[name] for name in _HEADERS_KEPT if name in headers})
-    return page
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What stands around every page: who is here, where else one can go, and the same page in the other languages."""
+
+    visit: Visit
+
+    @property
+    def user(self) -> Identity | None:
+        return None if self.visit.caller is None else self.visit.caller.identity
+
+    @property
+    def is_admin(self) -> bool:
+        return self.user is not None and self.user.is_admin
+
+    @property
+    def csrf_token(self) -> str | None:
+        caller = self.visit.caller
+        return None if caller is None else self.visit.parts.gate.csrf_token(caller.token)
+
+    @property
+    def path(self) -> str:
+        path: str = self.visit.request.scope["path"]
+        return path
+
+    @property
+    def request_id(self) -> str:
+        return self.visit.request_id
+
+    @property
+    def default_currency(self) -> str:
+        return self.visit.parts.settings.default_currency
+
+    @property
+    def demo_login(self) -> bool:
+        return self.visit.parts.directory is not None
+
+    def in_language(self, locale: str) -> str:
+        """This page's address in another language; what is below no language is prefixed."""
+        head, _, rest = self.path.lstrip("/").partition("/")
+        path = f"/{locale}/{rest}" if head in LOCALES else f"/{locale}{self.path}" if self.path != "/" else f"/?lang={locale}"
+        query = self.visit.request.url.query
+        return quote(path, safe="/?=") + (f"?{query}" if query and self.path != "/" else "")
+
+
+def visit_of(request: Request, parts: Parts, locale: str) -> Visit:
+    """The visit to a page of that language; 404 for one that the pages do not speak."""
+    return Visit(request, parts, require_locale(locale), visitor(request, parts))
+
+
+def locale_of(request: Request, parts: Parts) -> str:
+    """The language of a page whose path may name none: the path's, else what the browser prefers, else the installation's."""
+    named = request.url.path.lstrip("/").partition("/")[0]
+    if named in LOCALES:
+        return named
+    preferred = negotiate_locale(_preferred(request.headers.get("accept-language", "")), LOCALES)
+    return preferred or parts.settings.default_locale
+
+
+def _preferred(header: str) -> list[str]:
+    """Languages of Accept-Language (RFC 9110, 12.5.4), the most wanted first, without their regions; within bounds."""
+    wanted: list[tuple[float, int, str]] = []
+    for place, part in enumerate(header[:_LANGUAGES_LENGTH_MAX].split(",")):
+        tag, _, parameter = part.strip().partition(";")
+        quality = _QUALITY.fullmatch(parameter.strip())
+        weight = 1.0 if not parameter else float(quality[1]) if quality else 0.0
+        language = tag.partition("-")[0].lower()
+        if weight > 0 and language.isascii() and language.isalpha():
+            wanted.append((-weight, place, language))
+    return [language for _, _, language in sorted(wanted)]
 
 
 def require_locale(locale: str) -> str:

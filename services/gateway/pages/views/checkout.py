@@ -12,7 +12,7 @@ from starlette.responses import Response
 from services.gateway.auth import Caller
 from services.gateway.edge import request_id_of
 from services.gateway.pages.stripe_js import language, stripe_js
-from services.gateway.pages.visits import PageRoute, log_in_first, require_locale, see, uuid_of, visitor
+from services.gateway.pages.visits import log_in_first, see, uuid_of, visit_of
 from services.gateway.parts import GatewayParts, Parts
 from services.gateway.problems import Problem, RefusedByDecision
 from services.gateway.requests import CHECKOUT
@@ -20,7 +20,7 @@ from shared.contracts.checkout import CheckoutView, GetCheckout
 
 log = structlog.get_logger(__name__)
 
-router = APIRouter(route_class=PageRoute, include_in_schema=False)
+router = APIRouter(include_in_schema=False)
 
 REFRESH_SECONDS: Final = 2
 _FAILED: Final = frozenset({"failed", "canceled", "expired"})
@@ -28,33 +28,31 @@ _FAILED: Final = frozenset({"failed", "canceled", "expired"})
 
 @router.get("/{locale}/pay/{session_id}")
 async def show(request: Request, parts: GatewayParts, locale: str, session_id: str) -> Response:
-    spoken = require_locale(locale)
-    caller = visitor(request, parts)
-    view = await _session(request, parts, session_id, caller)
+    visit = visit_of(request, parts, locale)
+    view = await _session(request, parts, session_id, visit.caller)
     if view is None:
-        if caller is None:
-            return log_in_first(request, parts, spoken)
+        if visit.caller is None:
+            return log_in_first(request, parts, visit.locale)
         raise _no_session()
     if view.status != "pending":
         return see(view.failure_path if view.status in _FAILED else view.success_path)
     if view.client_secret is None:
         # Its address was guessed early: the provider has not answered yet.
-        return parts.hypertext.page("checkout_early.html", spoken, refresh_seconds=REFRESH_SECONDS, session=view)
+        return visit.page("checkout_early.html", refresh_seconds=REFRESH_SECONDS, session=view)
     key = parts.settings.stripe_publishable_key
     if key is None:
         log.error("a payer cannot pay: STRIPE_PUBLISHABLE_KEY is not set here", payment_id=str(view.payment_id))
         raise Problem("provider_not_configured", "cards cannot be entered here yet; nothing was charged")
     script = stripe_js(parts.settings.stripe_api_base)
-    return parts.hypertext.page(
+    return visit.page(
         "checkout.html",
-        spoken,
-        policy=script.policy,
+        sources=script.sources,
         session=view,
         publishable_key=key,
         stripe_js=script.address,
-        language=language(spoken),
-        failed=request.query_params.get("error") == "payment_failed",
-        back=f"/{spoken}/balance/deposit" if view.order_id is None else view.failure_path,
+        language=language(visit.locale),
+        failed=visit.query.get("error") == "payment_failed",
+        back=f"/{visit.locale}/balance/deposit" if view.order_id is None else view.failure_path,
     )
 
 

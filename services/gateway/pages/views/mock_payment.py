@@ -17,7 +17,7 @@ from services.gateway.guests import caller_of_order
 from services.gateway.idempotency import caller_of
 from services.gateway.mock_events import hand_in
 from services.gateway.pages.forms import check_form, form_token, read_form
-from services.gateway.pages.visits import PageRoute, log_in_first, require_locale, see, uuid_of, visitor
+from services.gateway.pages.visits import Visit, log_in_first, require_locale, see, uuid_of, visitor
 from services.gateway.parts import GatewayParts, Parts
 from services.gateway.problems import Problem, RefusedByDecision, malformed
 from services.gateway.requests import MOCK_ENDED, MOCK_PAGE, MOCK_SESSION
@@ -26,7 +26,7 @@ from shared.contracts.orders import EndMockSession, GetMockSession, MockSessionV
 from shared.contracts.payment_commands import CompleteMockSession
 from shared.money import major_text
 
-router = APIRouter(route_class=PageRoute, include_in_schema=False)
+router = APIRouter(include_in_schema=False)
 
 _OPERATION: Final = "POST /payment/mock"
 _MARGIN_SECONDS: Final = 0.5
@@ -64,12 +64,12 @@ async def _show(request: Request, parts: Parts, locale: str | None) -> Response:
         if caller is None:
             return log_in_first(request, parts, locale)
         raise _no_session()
-    spoken = locale or view.locale
+    visit = Visit(request, parts, locale or view.locale, caller)
     if view.status != "pending" or view.decided is not None:
-        return parts.hypertext.page("mock_decided.html", spoken, session=view, onward=_onward(view, spoken, view.status))
+        return visit.page("mock_decided.html", session=view, onward=_onward(view, visit.locale, view.status))
     token = form_token(parts, caller, str(session_id))
     action = "/payment/mock" if locale is None else f"/{locale}/payment/mock"
-    return parts.hypertext.page("mock_payment.html", spoken, session=view, csrf_token=token, action=action)
+    return visit.page("mock_payment.html", session=view, csrf_token=token, action=action)
 
 
 async def _decide(request: Request, parts: Parts, locale: str | None) -> Response:

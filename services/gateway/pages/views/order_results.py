@@ -14,14 +14,14 @@ from services.gateway.edge import request_id_of
 from services.gateway.guests import caller_of_order
 from services.gateway.pages.forms import check_form, form_token, read_form
 from services.gateway.pages.returns import without_what_was_appended
-from services.gateway.pages.visits import PageRoute, path_within, require_locale, see, uuid_of, visitor
+from services.gateway.pages.visits import path_within, require_locale, see, uuid_of, visit_of, visitor
 from services.gateway.parts import GatewayParts, Parts
 from services.gateway.problems import Problem, RefusedByDecision
 from services.gateway.requests import INTERPRETATION, ORDER, ORDER_CREATED
 from shared.contracts.base import new_id
 from shared.contracts.orders import CreateOrderPayment, GetInterpretation, GetOrder, Interpretation, OrderView
 
-router = APIRouter(route_class=PageRoute, include_in_schema=False)
+router = APIRouter(include_in_schema=False)
 
 REFRESH_SECONDS: Final = 2
 _TEXT_WAIT_SECONDS: Final = 1.5
@@ -32,7 +32,8 @@ _OPERATION: Final = "POST /{locale}/orders/{order_id}/payment-failed"
 
 @router.get("/{locale}/orders/{order_id}/success")
 async def success(request: Request, parts: GatewayParts, locale: str, order_id: str) -> Response:
-    spoken = require_locale(locale)
+    visit = visit_of(request, parts, locale)
+    spoken = visit.locale
     if clean := without_what_was_appended(request, spoken):
         return clean
     view = await _order(request, parts, order_id)
@@ -45,9 +46,8 @@ async def success(request: Request, parts: GatewayParts, locale: str, order_id: 
         state = "refunded" if view.status == "refunded" else "troubled" if view.status == "fulfilment_failed" else "paid"
     # What is being made is worth another look; an order without a text is simply paid.
     refresh = REFRESH_SECONDS if state == "waiting" or text == "" else None
-    return parts.hypertext.page(
+    return visit.page(
         "order_result.html",
-        spoken,
         refresh_seconds=refresh,
         view=view,
         state=state,
@@ -59,13 +59,14 @@ async def success(request: Request, parts: GatewayParts, locale: str, order_id: 
 
 @router.get("/{locale}/orders/{order_id}/payment-failed")
 async def failed(request: Request, parts: GatewayParts, locale: str, order_id: str) -> Response:
-    spoken = require_locale(locale)
+    visit = visit_of(request, parts, locale)
+    spoken = visit.locale
     view = await _order(request, parts, order_id)
     done = None if view.status in _UNPAID else f"/{spoken}/orders/{view.order_id}/success"
     open_url = view.payment_url if view.status == "pending" and view.payment_status == "pending" else None
-    token = form_token(parts, visitor(request, parts), str(view.order_id))
+    token = form_token(parts, visit.caller, str(view.order_id))
     onward = None if open_url is None else path_within(parts, open_url) or open_url
-    return parts.hypertext.page("order_failed.html", spoken, view=view, done=done, onward=onward, csrf_token=token)
+    return visit.page("order_failed.html", view=view, done=done, onward=onward, csrf_token=token)
 
 
 @router.post("/{locale}/orders/{order_id}/payment-failed")

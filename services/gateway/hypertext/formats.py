@@ -1,0 +1,65 @@
+"""Sums, times and numbers as each language writes them, by the Unicode CLDR (Babel); money exactly, with all of its currency's decimals."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Final
+
+from babel import Locale
+from babel.dates import format_date, format_time
+from babel.numbers import format_currency, format_decimal, get_currency_name, get_currency_symbol, get_decimal_symbol
+from markupsafe import Markup, escape
+
+from services.gateway.hypertext.catalogues import BABEL_LOCALES
+from shared.money import EXPONENTS, major_text
+
+_NO_BREAK: Final = "\u00a0"
+_FRACTION: Final = re.compile(r"\.0+")
+
+
+class Formats:
+    """Of one language; its public methods are the templates' filters."""
+
+    def __init__(self, locale: str) -> None:
+        self._locale: Locale = BABEL_LOCALES[locale]
+
+    def money(self, amount_minor: int, currency: str) -> str:
+        """2,000.00 RSD as the language writes it: 2.000,00 RSD; decimals are ISO 4217's, not the CLDR's (which has none for RSD)."""
+        code = currency.upper()
+        digits = EXPONENTS[currency.lower()]
+        pattern = self._locale.currency_formats["standard"].pattern
+        pattern = _FRACTION.sub("." + "0" * digits if digits else "", pattern)
+        if pattern.startswith("¤#") and get_currency_symbol(code, self._locale)[-1].isalpha():
+            pattern = pattern.replace("¤", "¤" + _NO_BREAK)
+        amount = Decimal(major_text(amount_minor, currency.lower()))
+        return format_currency(amount, code, pattern, self._locale, currency_digits=False)
+
+    def signed_money(self, amount_minor: int, currency: str) -> str:
+        """With its sign, a change: +500.00, −20.00."""
+        text = self.money(abs(amount_minor), currency)
+        return text if amount_minor == 0 else f"{'−' if amount_minor < 0 else '+'}{text}"
+
+    def major(self, amount_minor: int, currency: str) -> str:
+        """For an input field: without grouping, with the language's own decimal sign."""
+        return major_text(amount_minor, currency).replace(".", self.decimal_sign())
+
+    def number(self, value: int) -> str:
+        return format_decimal(value, locale=self._locale)
+
+    def decimal_sign(self) -> str:
+        return get_decimal_symbol(self._locale)
+
+    def time(self, moment: datetime) -> Markup:
+        """A time element: UTC in words, which pages.js puts into the visitor's own zone."""
+        utc = moment.astimezone(UTC)
+        text = f"{format_date(utc, 'medium', self._locale)}, {format_time(utc, 'short', locale=self._locale)}"
+        stamp = utc.isoformat(timespec="seconds").replace("+00:00", "Z")
+        return Markup('<time datetime="{}">{} UTC</time>').format(escape(stamp), escape(text))
+
+    def day(self, day: date) -> str:
+        return format_date(day, "medium", locale=self._locale)
+
+    def currency_name(self, currency: str) -> str:
+        return get_currency_name(currency.upper(), locale=self._locale)

@@ -1,0 +1,45 @@
+// What every page does a little better with JavaScript; nothing of it is needed.
+"use strict";
+
+(() => {
+  const language = document.documentElement.lang;
+
+  // Times are sent in UTC; the visitor's own clock is only known here.
+  const inOwnZone = (root) => {
+    const format = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" });
+    for (const element of root.querySelectorAll("time[datetime]")) {
+      const moment = new Date(element.dateTime);
+      if (Number.isNaN(moment.getTime())) continue;
+      element.title = element.textContent;
+      element.textContent = format.format(moment);
+    }
+  };
+
+  // A form that makes something is sent once: the second click of a double click sends nothing.
+  const sendOnce = (event) => {
+    const form = event.target;
+    if (form.method !== "post" || event.defaultPrevented) return;
+    if (form.dataset.sent) {
+      event.preventDefault();
+      return;
+    }
+    form.dataset.sent = "yes";
+    form.setAttribute("aria-busy", "true");
+  };
+
+  document.addEventListener("submit", sendOnce);
+
+  // Back out of the browser's memory the page is as it was left: its forms can be sent again (the server knows what was sent before).
+  window.addEventListener("pageshow", (event) => {
+    if (!event.persisted) return;
+    for (const form of document.querySelectorAll("form[data-sent]")) {
+      delete form.dataset.sent;
+      form.removeAttribute("aria-busy");
+    }
+  });
+
+  // What went wrong is read out and looked at first.
+  document.getElementById("errors")?.focus();
+
+  inOwnZone(document);
+})();

@@ -1,0 +1,89 @@
+"""Errors as pages, in the visitor's language, with a way back; whoever does not read HTML gets them as problems."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Scope
+
+from services.gateway.auth import Caller
+from services.gateway.hypertext.catalogues import marked
+from services.gateway.pages.visits import Visit, locale_of
+from services.gateway.parts import Parts
+from services.gateway.problems import Problem, RefusedByDecision, problem_response, refused_response, status_of
+
+_MACHINES: Final = ("/api/", "/health", "/metrics", "/openapi.json", "/static/", "/create_order")
+_OVERLOADED: Final = frozenset({"busy", "too_many_requests"})
+"""Told with as little work as can be."""
+_HEADERS_KEPT: Final = ("Retry-After", "Connection", "Allow")
+
+_ANY: Final = marked("Something is wrong with this request.")
+_BY_STATUS: Final[Mapping[int, str]] = {
+    401: marked("You are not logged in any more. Log in, then open this page again."),
+    403: marked("This page is too old to be sent. Open it again and try once more."),
+    404: marked("There is nothing here, or it is not yours to see."),
+    409: marked("That is no longer possible."),
+    413: marked("That is more than can be sent at once."),
+    429: marked("Too many attempts. Please wait a moment."),
+    500: marked("Something went wrong on our side."),
+    503: marked("We cannot answer right now. Nothing is lost: try again in a moment."),
+}
+_BY_CODE: Final[Mapping[str, str]] = {
+    "forbidden": marked("You may not see this page with the account that you are logged in with."),
+    "not_authenticated": marked("Please log in at the site that sent you here, then open this page again."),
+    "provider_not_configured": marked("This way to pay is not taken here yet. Nothing was charged; please choose another one."),
+    "insufficient_funds": marked("There is not enough money on the balance for that."),
+    "already_paid": marked("This has been paid already."),
+    "payment_processing": marked("The bank is still deciding about this payment. Please look again later."),
+    "amount_not_available": marked("This amount cannot be paid this way. Please choose another amount or another way to pay."),
+    "currency_not_available": marked("This currency cannot be paid this way. Please choose another one."),
+    "payment_rejected": marked("The payment provider does not take this payment. Nothing was charged."),
+    "provider_unavailable": marked("The payment provider does not answer right now. Nothing was charged; try again in a moment."),
+    "session_final": marked("This payment has already been decided, or its time is over."),
+    "deadline_passed": marked("That took too long and was not done. Please try again."),
+}
+
+
+def message_of(code: str) -> str:
+    """What went wrong, in English: to be translated."""
+    return _BY_CODE.get(code) or _BY_STATUS.get(status_of(code), _ANY)
+
+
+def reads_pages(scope: Scope) -> bool:
+    """Is it a person with a browser, who asked for a page?"""
+    if scope["path"].startswith(_MACHINES):
+        return False
+    return any(name == b"accept" and b"text/html" in value for name, value in scope["headers"])
+
+
+def trouble(scope: Scope, error: Problem | RefusedByDecision, request_id: str) -> Response:
+    """The error as whoever asked reads it."""
+    if reads_pages(scope):
+        code, headers = (error.code, error.headers) if isinstance(error, Problem) else _of_refusal(error)
+        return _page(Request(scope), code, headers)
+    return problem_response(error, request_id) if isinstance(error, Problem) else refused_response(error)
+
+
+def _of_refusal(error: RefusedByDecision) -> tuple[str, Mapping[str, str]]:
+    return error.refused.code, Problem(error.refused.code, error.refused.detail).headers
+
+
+def _page(request: Request, code: str, headers: Mapping[str, str]) -> Response:
+    parts: Parts = request.app.state.parts
+    caller = None if code in _OVERLOADED else _caller(request, parts)
+    visit = Visit(request, parts, locale_of(request, parts), caller)
+    status = status_of(code)
+    page = visit.page("problem.html", status=status, text=visit.gettext(message_of(code)))
+    page.headers.update({name: headers[name] for name in _HEADERS_KEPT if name in headers})
+    return page
+
+
+def _caller(request: Request, parts: Parts) -> Caller | None:
+    """For the navigation only; who has sent too much is told so without one."""
+    try:
+        return parts.gate.visitor(request)
+    except Problem:
+        return None

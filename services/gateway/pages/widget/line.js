@@ -1,0 +1,364 @@
+// A page's line to its balances: one ticket, one socket, one asker, shared by all widgets that speak to the same API for the same person.
+//
+// Joined with balance-widget.js into one module when the gateway starts (pages/widget.py); BUILT (styles, words, exponents) is put before both.
+// state: "live" (the socket tells), "asking" (no socket: GET /balance every so often), "lost" (neither works), "" (not known yet).
+
+const ANSWER_MS = 12_000; // the gateway answers within 10 s, if only with 503
+const OPENING_MS = 10_000; // from dialling to the snapshot
+const STEADY_MS = 2_000; // a socket that lived this long was a good one: the backoff begins anew
+const BACKOFF_MS = { least: 500, most: 30_000 };
+const POLL_SECONDS = { least: 1, usual: 30, most: 300 };
+const CHECK_EVERY = 4; // polls: while live, one question in so many shows whether the socket has died without a word
+const GRACE_MS = 2_000; // an answer may be ahead of the socket by a moment
+const HIDDEN_MS = 300_000; // a tab that nobody has looked at for so long gives its socket back
+const LINGER_MS = 1_000; // after the last widget: pages that swap their content put the next one in at once
+const UNAUTHORIZED = 4401; // a ticket that is not taken, or the token's end
+const SERVICE_RESTART = 1012;
+
+const lines = new Set();
+
+/** The line to `api` of whoever `getToken` speaks for; without it, of whoever the cookie does. */
+function lineOf(api, credentials, getToken) {
+  for (const line of lines) if (line.api === api && line.credentials === credentials && line.getToken === getToken) return line;
+  const line = new Line(api, credentials, getToken);
+  lines.add(line);
+  return line;
+}
+
+class Line {
+  state = "";
+  reason = ""; // why lost: "login" or "unreachable"
+  balances = new Map(); // by currency, the newest that was told
+  defaultCurrency = "";
+  #widgets = new Set(); // in order of joining
+  #running = null; // an AbortController: of the listeners, and of all that is on its way
+  #attempt = null; // at a ticket
+  #socket = null;
+  #liveSince = 0; // 0: not live
+  #heard = 0; // frames
+  #failures = 0;
+  #refused = false; // the last socket was closed with 4401
+  #stale = false; // somebody else may be logged in now: versions begin anew
+  #secret = null; // a promise: the bearer token, or the cookie's CSRF token
+  #asked = null; // a promise: the question that is on its way
+  #redialTimer = 0;
+  #pollTimer = 0;
+  #polls = 0;
+  #hidingTimer = 0;
+  #hiddenAt = 0;
+
+  constructor(api, credentials, getToken) {
+    Object.assign(this, { api, credentials, getToken });
+  }
+
+  join(widget) {
+    this.#widgets.add(widget);
+    // Not at once: a script that follows may still set getToken, which makes it another line.
+    setTimeout(() => {
+      if (!this.#widgets.has(widget)) return;
+      if (!this.#running) this.#start();
+      this.supply(widget);
+    });
+  }
+
+  leave(widget) {
+    this.#widgets.delete(widget);
+    setTimeout(() => this.#widgets.size || this.#stop(), LINGER_MS);
+  }
+
+  isOnly(widget) {
+    return this.#widgets.size === 1 && this.#widgets.has(widget);
+  }
+
+  /** Does `widget` speak for the page in what is told once? About `currency` the first that shows it does, else the first of all. */
+  isFirst(widget, currency) {
+    const all = [...this.#widgets];
+    return (all.find((one) => currency && one.shownCurrency === currency) ?? all[0]) === widget;
+  }
+
+  /** Gets what `widget` is to show, if it is not known yet. */
+  supply(widget) {
+    if (!this.#running || this.balances.has(widget.shownCurrency)) return;
+    if (!widget.shownCurrency) this.ask(); // only the server knows its default
+    else if (this.#liveSince) this.#learn(nothingOf(widget.shownCurrency));
+    else if (this.state) this.ask();
+  }
+
+  /** Tries everything now; resolves when that is answered, or was in vain. */
+  async refresh() {
+    this.#failures = 0;
+    if (this.#running && !this.#liveSince) this.#dial();
+    await this.ask();
+  }
+
+  // Beginning and end
+
+  #start() {
+    this.#running = new AbortController();
+    const { signal } = this.#running;
+    const on = (target, type, run) => target.addEventListener(type, run, { signal });
+    on(window, "online", () => this.#resume());
+    on(window, "offline", () => this.#down());
+    // A page that holds a socket is not kept for the back button.
+    on(window, "pagehide", () => this.#rest());
+    on(window, "pageshow", (event) => event.persisted && this.#resume());
+    on(document, "visibilitychange", () => (document.hidden ? this.#hide() : this.#show()));
+    this.#dial();
+  }
+
+  #stop() {
+    this.#rest();
+    this.#running?.abort();
+    this.#running = this.#secret = this.#asked = null;
+    lines.delete(this);
+  }
+
+  #rest() {
+    this.#hangUp();
+    clearTimeout(this.#redialTimer);
+    clearTimeout(this.#pollTimer);
+    clearTimeout(this.#hidingTimer);
+    this.#redialTimer = 0;
+  }
+
+  #resume() {
+    this.#failures = 0;
+    this.#hangUp();
+    this.#dial();
+    if (this.state !== "live") this.ask();
+  }
+
+  #hide() {
+    this.#hiddenAt = Date.now();
+    this.#hidingTimer = setTimeout(() => this.#rest(), HIDDEN_MS);
+  }
+
+  #show() {
+    clearTimeout(this.#hidingTimer);
+    if (!this.#liveSince) this.#resume();
+    else if (Date.now() - this.#hiddenAt > this.#pollMs) this.ask(); // the laptop was shut: the socket may be dead
+  }
+
+  // The socket
+
+  async #dial() {
+    if (this.#attempt || this.#socket) return;
+    clearTimeout(this.#redialTimer);
+    this.#redialTimer = 0;
+    const attempt = (this.#attempt = {});
+    try {
+      const { url } = await this.#request("POST", "/stream/ticket");
+      if (this.#attempt === attempt) this.#open(url);
+    } catch (error) {
+      if (this.#attempt === attempt) this.#down(error);
+    }
+  }
+
+  #open(url) {
+    const socket = (this.#socket = new WebSocket(url));
+    this.#attempt = null;
+    const isOurs = () => socket === this.#socket;
+    // Its own close() may take a minute to be told.
+    const deadline = setTimeout(() => isOurs() && !this.#liveSince && this.#down(), OPENING_MS);
+    socket.onmessage = ({ data }) => isOurs() && this.#hear(JSON.parse(data));
+    socket.onclose = ({ code }) => {
+      clearTimeout(deadline);
+      if (isOurs()) this.#down({ code });
+    };
+  }
+
+  #hangUp() {
+    const socket = this.#socket;
+    this.#socket = this.#attempt = null;
+    this.#liveSince = 0;
+    socket?.close();
+  }
+
+  /** No socket now: another one soon, asking until then. `why`: the code it was closed with, or the error of the ticket. */
+  #down(why = {}) {
+    const wasDialled = this.#socket !== null;
+    if (this.#liveSince && performance.now() - this.#liveSince > STEADY_MS) {
+      this.#failures = 0;
+      this.#refused = false;
+    }
+    this.#hangUp();
+    clearTimeout(this.#redialTimer);
+    if (why.status === 401) {
+      this.#redialTimer = 0;
+      this.#say("lost", "login");
+      this.#askLater(); // whoever has logged in again is seen by that
+      return;
+    }
+    let waitMs = Math.min(BACKOFF_MS.least * 2 ** this.#failures++, BACKOFF_MS.most) * (0.5 + Math.random() / 2);
+    if (why.code === SERVICE_RESTART && this.#failures === 1) waitMs /= 2;
+    if (why.code === UNAUTHORIZED && !this.#refused) {
+      this.#refused = true;
+      waitMs = 0;
+    }
+    this.#redialTimer = setTimeout(() => this.#dial(), Math.max(waitMs, why.retryAfterMs ?? 0));
+    // Not again where the ticket's way, which is the same, has just failed.
+    if (this.state !== "asking" && (wasDialled || this.state !== "lost")) this.ask();
+  }
+
+  #hear(frame) {
+    this.#heard += 1;
+    switch (frame.type) {
+      case "balance.snapshot":
+        this.#takeSnapshot(frame.balances);
+        break;
+      case "balance.updated":
+        this.#learn(frame);
+        break;
+      case "payment.updated":
+        this.#tell("purser:payment", frame);
+        break;
+      case "withdrawal.updated":
+        this.#tell("purser:withdrawal", frame);
+    }
+  }
+
+  #takeSnapshot(balances) {
+    this.#liveSince ||= performance.now();
+    if (this.#stale) this.balances.clear();
+    this.#stale = false;
+    for (const balance of balances) this.#learn(balance);
+    for (const widget of this.#widgets) this.supply(widget); // what never moved is not listed
+    this.#say("live");
+    this.#askLater();
+  }
+
+  // Asking
+
+  /** One question for each currency that is shown; the same ones for all who ask meanwhile. */
+  ask() {
+    const asked = (this.#asked ??= this.#ask().finally(() => {
+      if (this.#asked === asked) this.#asked = null;
+    }));
+    return asked;
+  }
+
+  async #ask() {
+    const running = this.#running;
+    if (!running) return;
+    clearTimeout(this.#pollTimer);
+    const heard = this.#heard;
+    const currencies = [...new Set([...this.#widgets].map((widget) => widget.currency))];
+    const answers = await Promise.allSettled(
+      currencies.map((currency) => this.#request("GET", `/balance${currency && `?currency=${encodeURIComponent(currency)}`}`)),
+    );
+    if (running !== this.#running) return;
+    const balances = answers.flatMap(({ value }) => value ?? []);
+    if (balances.length && this.#stale && !this.#liveSince) {
+      this.balances.clear();
+      this.#stale = false;
+    }
+    if (currencies.includes("") && answers[currencies.indexOf("")].value) this.defaultCurrency = answers[currencies.indexOf("")].value.currency;
+    const isNews = balances.map((balance) => this.#learn(balance)).includes("newer");
+    if (this.#liveSince) {
+      // News that the socket does not tell as well: it is dead.
+      if (isNews) setTimeout(() => running === this.#running && this.#liveSince && heard === this.#heard && this.#resume(), GRACE_MS);
+    } else if (balances.length) {
+      this.#say("asking");
+      if (!this.#redialTimer) this.#dial();
+    } else {
+      this.#say("lost", answers.some(({ reason }) => reason.status === 401) ? "login" : "unreachable");
+    }
+    this.#askLater();
+  }
+
+  #askLater() {
+    clearTimeout(this.#pollTimer);
+    this.#pollTimer = setTimeout(
+      () => {
+        // Nobody looks: asked when somebody does.
+        if (document.hidden || (this.#liveSince && ++this.#polls % CHECK_EVERY)) this.#askLater();
+        else this.ask();
+      },
+      this.#pollMs * (0.9 + Math.random() / 5),
+    );
+  }
+
+  get #pollMs() {
+    const wanted = Math.min(...[...this.#widgets].map((widget) => widget.pollSeconds), POLL_SECONDS.most);
+    return 1000 * Math.max(wanted, POLL_SECONDS.least);
+  }
+
+  async #request(method, path, isRepeated = false) {
+    const headers = {};
+    let secret;
+    if (this.getToken) {
+      secret = this.#secret ??= this.#token(isRepeated);
+      headers.Authorization = `Bearer ${await secret}`;
+    } else if (method !== "GET") {
+      secret = this.#secret ??= this.#csrfToken(isRepeated);
+      headers["X-CSRF-Token"] = await secret;
+    }
+    const response = await fetch(`${this.api}/api/v1${path}`, {
+      method,
+      headers,
+      credentials: this.getToken ? "omit" : this.credentials,
+      cache: "no-store",
+      signal: AbortSignal.timeout(ANSWER_MS),
+    });
+    if (response.ok) return response.json();
+    if (secret && !isRepeated && response.status === (this.getToken ? 401 : 403)) {
+      if (this.#secret === secret) this.#secret = null;
+      this.#stale = true;
+      return this.#request(method, path, true);
+    }
+    const { status } = response;
+    throw Object.assign(new Error(`${method} ${path}: ${status}`), { status, retryAfterMs: 1000 * response.headers.get("Retry-After") || 0 });
+  }
+
+  async #token(isExpired) {
+    try {
+      const late = new Promise((_, reject) => setTimeout(reject, ANSWER_MS, new Error("getToken: no answer")));
+      const token = await Promise.race([this.getToken({ expired: isExpired }), late]);
+      if (token) return token;
+      throw Object.assign(new Error("getToken: nobody is logged in"), { status: 401 });
+    } catch (error) {
+      this.#secret = null;
+      throw error;
+    }
+  }
+
+  async #csrfToken(isExpired) {
+    try {
+      // Another site's page may have such an element too, for itself.
+      const own = this.api === location.origin && document.querySelector('meta[name="csrf-token"]')?.content;
+      return (!isExpired && own) || (await this.#request("GET", "/me")).csrf_token;
+    } catch (error) {
+      this.#secret = null;
+      throw error;
+    }
+  }
+
+  // Telling
+
+  #learn(balance) {
+    const { currency } = balance;
+    const before = this.balances.get(currency);
+    if (before && balance.version <= before.version) return "";
+    this.balances.set(currency, balance);
+    for (const widget of this.#widgets) if (widget.shownCurrency === currency) widget.show(balance, before);
+    this.#tell("purser:balance", balance, currency);
+    return before ? "newer" : "first";
+  }
+
+  #say(state, reason = "") {
+    if (state === this.state && reason === this.reason) return;
+    Object.assign(this, { state, reason });
+    for (const widget of this.#widgets) widget.showState();
+    this.#tell("purser:connection", reason ? { state, reason } : { state });
+  }
+
+  /** Every widget has the event; only one of them lets it bubble, so that a listener on the document hears it once. */
+  #tell(type, detail, currency = "") {
+    for (const widget of this.#widgets) {
+      const bubbles = this.isFirst(widget, currency);
+      if (bubbles || !currency || widget.shownCurrency === currency) widget.dispatchEvent(new CustomEvent(type, { detail, bubbles, composed: bubbles }));
+    }
+  }
+}
+
+const nothingOf = (currency) => ({ currency, available: 0, available_minor: 0, held: 0, held_minor: 0, version: 0 });
