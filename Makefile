@@ -1,7 +1,7 @@
 # Everything a developer or CI asks for. Needs Python 3.11 or newer, make, and a network that reaches the package registries.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test test-all browser fuzz reconcile check format verify bench live-stripe lock clean
+.PHONY: help demo run test test-all browser pictures fuzz reconcile check format verify bench live-stripe lock clean
 # The stages of one target share servers and files: side by side they would only wait for each other.
 .NOTPARALLEL:
 
@@ -33,6 +33,9 @@ test-all: $(STAMP) ## all tests
 
 browser: ## install Chromium for the tests in a real browser, where there is none and apt-get may (CI does)
 	@sh deploy/local/browser.sh
+
+pictures: $(STAMP) ## make README's pictures anew, docs/pictures/*.png
+	@$(PYTHON_RUN) tests.browser.pictures
 
 fuzz: $(STAMP) ## ask the gateway what its document promises, five minutes long (ARGS="--seconds 3600 --seed 7")
 	@$(PYTHON_RUN) tests.fuzz $(ARGS)
