@@ -9,13 +9,17 @@ import structlog
 from pydantic import Field, TypeAdapter
 
 from services.gateway.problems import Problem, RefusedByDecision
+from shared.contracts.audit import AuditPage
 from shared.contracts.base import Message
 from shared.contracts.checkout import CheckoutView, MethodsView
 from shared.contracts.intents import IntentCreated, PaymentCanceled, PaymentConfirmed
+from shared.contracts.operator import FiguresView, HeldView, SeriesView, StuckView
 from shared.contracts.orders import Interpretation, MockSessionEnded, MockSessionView, OrderCreated, OrderMarkedPaid, OrderView
 from shared.contracts.payment_commands import CommandReply, DepositCreated, MockSessionDecided, Refused
 from shared.contracts.queries import BalancesView, HealthView, PaymentView, TransactionPage, TransfersView, TransferView
 from shared.contracts.sessions import SessionSaved, SessionView
+from shared.contracts.suspense import SuspenseItemView, SuspensePage
+from shared.contracts.withdrawals import WithdrawalPage, WithdrawalView
 from shared.delivery.errors import BrokerUnavailable, Busy, NoAnswer, Unroutable
 from shared.delivery.requests import Requests
 
@@ -43,6 +47,19 @@ MOCK_PAGE: Final[TypeAdapter[MockSessionView | Refused]] = TypeAdapter(Annotated
 MOCK_ENDED: Final[TypeAdapter[CommandReply[MockSessionEnded]]] = TypeAdapter(CommandReply[MockSessionEnded])
 CHECKOUT: Final[TypeAdapter[CheckoutView | Refused]] = TypeAdapter(Annotated[CheckoutView | Refused, Field(discriminator="type")])
 METHODS: Final[TypeAdapter[MethodsView]] = TypeAdapter(MethodsView)
+WITHDRAWN: Final[TypeAdapter[CommandReply[WithdrawalView]]] = TypeAdapter(CommandReply[WithdrawalView])
+WITHDRAWAL: Final[TypeAdapter[WithdrawalView | Refused]] = TypeAdapter(Annotated[WithdrawalView | Refused, Field(discriminator="type")])
+WITHDRAWALS: Final[TypeAdapter[WithdrawalPage | Refused]] = TypeAdapter(Annotated[WithdrawalPage | Refused, Field(discriminator="type")])
+SUSPENSE_DECIDED: Final[TypeAdapter[CommandReply[SuspenseItemView]]] = TypeAdapter(CommandReply[SuspenseItemView])
+SUSPENSE_ITEM: Final[TypeAdapter[SuspenseItemView | Refused]] = TypeAdapter(
+    Annotated[SuspenseItemView | Refused, Field(discriminator="type")]
+)
+SUSPENSE_ITEMS: Final[TypeAdapter[SuspensePage | Refused]] = TypeAdapter(Annotated[SuspensePage | Refused, Field(discriminator="type")])
+AUDIT: Final[TypeAdapter[AuditPage | Refused]] = TypeAdapter(Annotated[AuditPage | Refused, Field(discriminator="type")])
+FIGURES: Final[TypeAdapter[FiguresView | Refused]] = TypeAdapter(Annotated[FiguresView | Refused, Field(discriminator="type")])
+SERIES: Final[TypeAdapter[SeriesView | Refused]] = TypeAdapter(Annotated[SeriesView | Refused, Field(discriminator="type")])
+STUCK: Final[TypeAdapter[StuckView | Refused]] = TypeAdapter(Annotated[StuckView | Refused, Field(discriminator="type")])
+HELD: Final[TypeAdapter[HeldView]] = TypeAdapter(HeldView)
 HEALTH: Final[TypeAdapter[HealthView]] = TypeAdapter(HealthView)
 
 

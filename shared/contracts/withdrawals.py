@@ -99,6 +99,7 @@ class WithdrawalView(Reply):
     problem: Refused | None = Field(default=None, description="why it was refused, when it was refused after a 202")
     for_admin: bool = Field(default=False, description="the viewer may know who decided")
     decided: DecidedBy | None = None
+    possible: tuple[Decision, ...] = Field(default=(), description="what an admin who is not its owner may decide now; for admins")
     created_at: AwareDatetime
     updated_at: AwareDatetime
 

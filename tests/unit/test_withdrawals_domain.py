@@ -235,3 +235,26 @@ def test_of_an_account_the_last_characters_are_shown_and_never_most_of_it(accoun
 def test_of_a_name_the_initials_are_shown() -> None:
     assert domain.masked_name("Jelena Jovanović-Šar") == "J*** J***"
     assert domain.masked_name("李") == "李***"
+
+
+def test_what_may_be_decided_is_what_would_move_it() -> None:
+    """A page offers these, and nothing that would be refused; what nobody knows the end of only a day later."""
+    by_mock = {name: decisions.possible(state, unknown_before=NOON, now=NOON) for name, state in STATES.items()}
+    assert {name: found for name, found in by_mock.items() if found} == {
+        "reserving": ("reject",),
+        "held": ("approve", "reject"),
+        "sending": ("resolve_paid", "resolve_failed"),
+    }
+    assert decisions.possible(SENDING, unknown_before=NOON - timedelta(seconds=1), now=NOON) == ()
+    by_hand = {
+        name: decisions.possible(replace(state, payout_method=domain.MANUAL), unknown_before=NOON, now=NOON)
+        for name, state in STATES.items()
+    }
+    assert {name: found for name, found in by_hand.items() if found} == {
+        "reserving": ("reject",),
+        "held": ("approve", "reject"),
+        "approved": ("mark_paid", "mark_failed"),
+        "sending": ("mark_paid", "mark_failed"),
+        "settling": ("mark_returned",),
+        "paid": ("mark_returned",),
+    }

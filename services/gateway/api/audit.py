@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -15,12 +15,10 @@ from services.gateway.edge import request_id_of
 from services.gateway.fields import ANY_TEXT, Time
 from services.gateway.parts import AdminOnly, GatewayParts
 from services.gateway.rendering import history as rendering
+from services.gateway.requests import AUDIT
 from shared.contracts.audit import MAX_ACTIONS, AuditPage, ListAudit
-from shared.contracts.payment_commands import Refused
 
 router = APIRouter(prefix="/api/v1", tags=["audit"])
-
-_PAGE: Final[TypeAdapter[AuditPage | Refused]] = TypeAdapter(Annotated[AuditPage | Refused, Field(discriminator="type")])
 
 
 class AuditPaging(BaseModel):
@@ -63,6 +61,6 @@ class AuditPaging(BaseModel):
 )
 async def audit(request: Request, _: AdminOnly, parts: GatewayParts, query: Annotated[AuditPaging, Query()]) -> Response:
     asked = ListAudit(**query.model_dump(), correlation_id=request_id_of(request.scope))
-    page = await parts.services.question(asked, _PAGE)
+    page = await parts.services.question(asked, AUDIT)
     assert isinstance(page, AuditPage)
     return Response(rendering.audit(page), media_type="application/json")

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, Literal
 from urllib.parse import quote
 
 from fastapi import APIRouter, Path, Query
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, WithJsonSchema, model_validator
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 from starlette.requests import Request
 from starlette.responses import Response
@@ -24,7 +24,7 @@ from services.gateway.idempotency import caller_of
 from services.gateway.parts import AdminOnly, GatewayParts, Parts
 from services.gateway.problems import Problem, RefusedByDecision
 from services.gateway.rendering import suspense as rendering
-from shared.contracts.payment_commands import CommandReply, Refused
+from services.gateway.requests import SUSPENSE_DECIDED, SUSPENSE_ITEM, SUSPENSE_ITEMS
 from shared.contracts.suspense import (
     DecideSuspenseItem,
     GetSuspenseItem,
@@ -36,9 +36,6 @@ from shared.contracts.suspense import (
 
 router = APIRouter(prefix="/api/v1/suspense", tags=["suspense"])
 
-_REPLY: Final[TypeAdapter[CommandReply[SuspenseItemView]]] = TypeAdapter(CommandReply[SuspenseItemView])
-_ITEM: Final[TypeAdapter[SuspenseItemView | Refused]] = TypeAdapter(Annotated[SuspenseItemView | Refused, Field(discriminator="type")])
-_PAGE: Final[TypeAdapter[SuspensePage | Refused]] = TypeAdapter(Annotated[SuspensePage | Refused, Field(discriminator="type")])
 _ID: Final = re.compile(r"[\x21-\x7e]{1,100}")
 
 ItemId = Annotated[str, Path(description="The item's id.", examples=["0199d3a2-8f10-7c3e-9a51-6f6d2f0c1b7e"])]
@@ -102,7 +99,7 @@ class SuspenseQuery(BaseModel):
 )
 async def suspense_items(request: Request, caller: AdminOnly, parts: GatewayParts, query: Annotated[SuspenseQuery, Query()]) -> Response:
     asked = ListSuspenseItems(status=query.status, limit=query.limit, cursor=query.cursor, correlation_id=request_id_of(request.scope))
-    page = await parts.services.question(asked, _PAGE)
+    page = await parts.services.question(asked, SUSPENSE_ITEMS)
     assert isinstance(page, SuspensePage)
     return Response(rendering.suspense_items(page), media_type="application/json")
 
@@ -126,7 +123,7 @@ async def suspense_item(request: Request, caller: AdminOnly, parts: GatewayParts
     _require_possible(item_id)
     request_id = request_id_of(request.scope)
     try:
-        view = await parts.services.question(GetSuspenseItem(item_id=item_id, correlation_id=request_id), _ITEM)
+        view = await parts.services.question(GetSuspenseItem(item_id=item_id, correlation_id=request_id), SUSPENSE_ITEM)
     except RefusedByDecision as refusal:
         if refusal.refused.code != "suspense_item_not_found":
             raise
@@ -215,7 +212,7 @@ async def _decide(
         decision=decision,
         **fields,
     )
-    answer = await issued.ask(command, _REPLY)
+    answer = await issued.ask(command, SUSPENSE_DECIDED)
     if answer is None:
         return issued.accepted(f"/api/v1/suspense/{quote(item_id, safe='')}", item_id, id=item_id)
     decided, replayed = answer

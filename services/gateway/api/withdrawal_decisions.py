@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from services.gateway import exact_json
 from services.gateway.answers.withdrawals import AcceptedWithdrawal, WithdrawalAnswer
-from services.gateway.api.withdrawals import WITHDRAWAL_REPLY, WithdrawalId, path_of, require_possible
+from services.gateway.api.withdrawals import WithdrawalId, path_of, require_possible
 from services.gateway.auth import Caller
 from services.gateway.bodies import read_json
 from services.gateway.commands import issue
@@ -20,6 +20,7 @@ from services.gateway.fields import RequestBody
 from services.gateway.idempotency import caller_of
 from services.gateway.parts import GatewayParts, Parts, SignedIn
 from services.gateway.rendering import withdrawals as rendering
+from services.gateway.requests import WITHDRAWN
 from shared.contracts.withdrawals import DecideWithdrawal
 
 router = APIRouter(prefix="/api/v1/withdrawals/{withdrawal_id}", tags=["withdrawals"])
@@ -163,7 +164,7 @@ async def _decide(
         reference=getattr(told, "reference", None),
         reason=getattr(told, "reason", None),
     )
-    answer = await issued.ask(command, WITHDRAWAL_REPLY)
+    answer = await issued.ask(command, WITHDRAWN)
     if answer is None:
         return issued.accepted(path_of(withdrawal_id), withdrawal_id, withdrawal_id=withdrawal_id)
     decided, replayed = answer

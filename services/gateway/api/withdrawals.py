@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal
 from urllib.parse import quote
 
 from fastapi import APIRouter, Path, Query
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -30,7 +30,7 @@ from services.gateway.idempotency import caller_of
 from services.gateway.parts import AdminOnly, GatewayParts, Parts, SignedIn
 from services.gateway.problems import Problem, RefusedByDecision, malformed
 from services.gateway.rendering import withdrawals as rendering
-from shared.contracts.payment_commands import CommandReply, Refused
+from services.gateway.requests import WITHDRAWAL, WITHDRAWALS, WITHDRAWN
 from shared.contracts.withdrawals import (
     BankAccount,
     Card,
@@ -43,10 +43,6 @@ from shared.contracts.withdrawals import (
 from shared.money import MoneyError, parse_major
 
 router = APIRouter(prefix="/api/v1", tags=["withdrawals"])
-
-WITHDRAWAL_REPLY: Final[TypeAdapter[CommandReply[WithdrawalView]]] = TypeAdapter(CommandReply[WithdrawalView])
-_WITHDRAWAL: Final[TypeAdapter[WithdrawalView | Refused]] = TypeAdapter(Annotated[WithdrawalView | Refused, Field(discriminator="type")])
-_PAGE: Final[TypeAdapter[WithdrawalPage | Refused]] = TypeAdapter(Annotated[WithdrawalPage | Refused, Field(discriminator="type")])
 
 _WITHDRAW: Final = "POST /api/v1/balance/withdraw"
 _ID: Final = re.compile(r"[\x21-\x7e]{1,100}")
@@ -147,7 +143,7 @@ async def withdraw(request: Request, caller: SignedIn, parts: GatewayParts) -> R
         external_id=body.value.external_id,
         metadata=body.value.metadata,
     )
-    answer = await issued.ask(command, WITHDRAWAL_REPLY)
+    answer = await issued.ask(command, WITHDRAWN)
     if answer is None:
         withdrawal_id = str(command.withdrawal_id)
         return issued.accepted(path_of(withdrawal_id), withdrawal_id, withdrawal_id=withdrawal_id)
@@ -206,7 +202,7 @@ async def withdrawal(
         withdrawal_id=withdrawal_id, viewer_user_id=caller.user_id, viewer_is_admin=caller.identity.is_admin, correlation_id=request_id
     )
     try:
-        view = await parts.services.question(question, _WITHDRAWAL)
+        view = await parts.services.question(question, WITHDRAWAL)
     except RefusedByDecision as refusal:
         if refusal.refused.code != "withdrawal_not_found":
             raise
@@ -247,6 +243,6 @@ async def _listed(request: Request, parts: Parts, query: WithdrawalsQuery, *, us
         cursor=query.cursor,
         correlation_id=request_id_of(request.scope),
     )
-    page = await parts.services.question(question, _PAGE)
+    page = await parts.services.question(question, WITHDRAWALS)
     assert isinstance(page, WithdrawalPage)
     return Response(rendering.withdrawals(page), media_type="application/json")

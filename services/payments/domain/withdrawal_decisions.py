@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Literal
 
 from services.payments.domain.facts import PayoutTold
 from services.payments.domain.withdrawals import (
@@ -44,6 +45,8 @@ class Against:
 class NotHeldYet:
     """Wallet has not told yet whether the money is held."""
 
+
+AdminsDecision = Literal["approve", "reject", "mark_paid", "mark_failed", "mark_returned", "resolve_paid", "resolve_failed"]
 
 Verdict = Moved | Known | Against | NotHeldYet
 
@@ -125,6 +128,27 @@ def resolve_paid(withdrawal: Withdrawal, actor: Actor, reference: str | None, *,
 def resolve_failed(withdrawal: Withdrawal, actor: Actor, reason: str, *, unknown_before: datetime, now: datetime) -> Verdict:
     """Likewise, that nothing has left."""
     return _not_overdue(withdrawal, actor, unknown_before) or _told_failed(withdrawal, reason, now)
+
+
+def possible(withdrawal: Withdrawal, *, unknown_before: datetime, now: datetime) -> tuple[AdminsDecision, ...]:
+    """What an admin who is not its owner may decide now."""
+    admin = Actor("", is_admin=True)
+    verdicts: dict[AdminsDecision, Verdict] = {
+        "approve": approve(withdrawal, admin, now),
+        "reject": reject(withdrawal, admin, "", now),
+    }
+    if withdrawal.payout_method == MANUAL:
+        verdicts |= {
+            "mark_paid": mark_paid(withdrawal, admin, "", now),
+            "mark_failed": mark_failed(withdrawal, admin, "", now),
+            "mark_returned": mark_returned(withdrawal, admin, "", now),
+        }
+    else:
+        verdicts |= {
+            "resolve_paid": resolve_paid(withdrawal, admin, None, unknown_before=unknown_before, now=now),
+            "resolve_failed": resolve_failed(withdrawal, admin, "", unknown_before=unknown_before, now=now),
+        }
+    return tuple(decision for decision, verdict in verdicts.items() if isinstance(verdict, Moved))
 
 
 def told(withdrawal: Withdrawal, fact: PayoutTold, now: datetime) -> Verdict:

@@ -150,7 +150,7 @@ class Withdrawals:
             found = await store.find_visible(db, withdrawal_id, query.viewer_user_id, is_admin=query.viewer_is_admin)
         if found is None:
             return _not_found(query.correlation_id)
-        view = _view(found, for_admin=query.viewer_is_admin)
+        view = _for_admin(found) if query.viewer_is_admin else _view(found)
         if query.viewer_is_admin and found.payout_method == MANUAL and found.destination is not None:
             return view.model_copy(update={"destination": self._in_full(found.destination)})
         return view
@@ -162,7 +162,7 @@ class Withdrawals:
                 found, next_cursor = await store.page(db, wanted, query.limit, query.cursor)
         except MalformedCursor:
             return Refused(code="invalid_cursor", detail="The cursor is not one of ours.", request_id=query.correlation_id)
-        return WithdrawalPage(items=tuple(_view(one, for_admin=query.for_admin) for one in found), next_cursor=next_cursor)
+        return WithdrawalPage(items=tuple(_for_admin(one) if query.for_admin else _view(one) for one in found), next_cursor=next_cursor)
 
     def _in_full(self, sealed: bytes) -> ShownDestination:
         """Whoever pays it out by hand has to know where to."""
@@ -258,6 +258,14 @@ async def _write_audit(tx: Connection, withdrawal: Withdrawal, actor: Actor, com
         currency=withdrawal.money.currency,
         reference=command.reference,
         reason=command.reason,
+    )
+
+
+def _for_admin(withdrawal: Withdrawal) -> WithdrawalView:
+    """With what may be decided at this moment; that is in no kept answer."""
+    now = utc_now()
+    return _view(withdrawal, for_admin=True).model_copy(
+        update={"possible": decisions.possible(withdrawal, unknown_before=now - OVERDUE, now=now)}
     )
 
 
