@@ -68,9 +68,10 @@ class Issued:
         return Response(body, 200, _replayed(replayed), "application/json")
 
 
-def issue(request: Request, parts: Parts, *, caller: str, operation: str, fingerprint: str) -> Issued:
-    """`caller` scopes the key (idempotency.caller_of, or a guest's); `operation` is method and path template; 422 for a malformed key."""
-    identity = idempotency(caller, operation, key_of(request), fingerprint)
+def issue(request: Request, parts: Parts, *, caller: str, operation: str, fingerprint: str, key: str | None = None) -> Issued:
+    """`caller` scopes the key (idempotency.caller_of, or a guest's); `operation` is method and path template; `key` is a form's own, where
+    the request is one (pages/forms.py); 422 for a malformed key."""
+    identity = idempotency(caller, operation, key or key_of(request), fingerprint)
     return Issued(parts, request_id_of(request.scope), identity, resource_id(parts.keys, identity), utc_now() + COMMAND_LIFE)
 
 

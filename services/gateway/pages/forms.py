@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import hmac
+import re
+import secrets
 from collections.abc import Mapping
 from hashlib import sha256
 from typing import Final
@@ -19,10 +21,12 @@ from shared.keys import Keys
 
 LABEL: Final = "guest-form"
 CSRF_FIELD: Final = "csrf_token"
+KEY_FIELD: Final = "idempotency_key"
 
 _FIELDS_MAX: Final = 20
 _FORM_BYTES_MAX: Final = 16_384
 _KIND: Final = "application/x-www-form-urlencoded"
+_KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
 
 Form = Mapping[str, str]
 
@@ -65,6 +69,19 @@ def check_form(parts: Parts, request: Request, caller: Caller | None, form: Form
     if given.isascii() and any(hmac.compare_digest(given, one) for one in expected):
         return
     raise Problem("csrf_failed", "open the page again and send its form from there")
+
+
+def new_key() -> str:
+    """For a form that makes something: however often this rendering of it is sent, one thing is made."""
+    return secrets.token_urlsafe(16)
+
+
+def form_key(form: Form) -> str:
+    """The key that the form was rendered with. Problem: invalid_request, for a form that is none of ours."""
+    key = form.get(KEY_FIELD, "")
+    if not _KEY.fullmatch(key):
+        raise malformed("body", KEY_FIELD, msg="is missing: open the page again")
+    return key
 
 
 def _token(key: bytes, subject: str) -> str:
