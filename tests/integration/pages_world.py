@@ -92,3 +92,11 @@ def hidden(answer: httpx.Response) -> dict[str, str]:
 
 def logged_in(user_id: str = "1") -> dict[str, str]:
     return {"Cookie": f"purser_session={token(user_id)}"}
+
+
+def assert_nothing_inline(html: str) -> None:
+    """Scripts and styles come from files of ours alone."""
+    for attributes, content in re.findall(r"<script([^>]*)>(.*?)</script", html, re.IGNORECASE | re.DOTALL):
+        assert re.search(r'\ssrc="/static/', attributes), attributes
+        assert not content
+    assert not re.search(r"<[^>]*\s(on[a-z]+|style)=|<style|javascript:", html, re.IGNORECASE)
