@@ -8,7 +8,7 @@ from typing import Final
 
 from fastapi import APIRouter
 from fastapi.openapi.docs import get_swagger_ui_html
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 # The package is only a carrier of Swagger UI's own files (Apache 2.0), kept up to date on PyPI.
 _PACKAGE: Final = "fastapi_swagger.resources"
@@ -21,17 +21,12 @@ _CACHE: Final = {"Cache-Control": "public, max-age=3600"}
 
 
 def docs_router() -> APIRouter:
-    """/docs and its files, and / that leads there."""
+    """/docs and its files."""
     router = APIRouter(include_in_schema=False)
-    router.add_api_route("/", _start)
     router.add_api_route("/docs", _docs)
     for name, media_type in _ASSETS.items():
         router.add_api_route(f"/docs/{name}", _asset(name, media_type))
     return router
-
-
-async def _start() -> Response:
-    return RedirectResponse("/docs", status_code=307)
 
 
 async def _docs() -> Response:
