@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from hashlib import sha256
 from typing import Final
 
@@ -14,6 +13,7 @@ from services.gateway.answers.intents import ConfigAnswer
 from services.gateway.config import LOCALES
 from services.gateway.documentation import operation, tagged
 from services.gateway.edge import request_id_of
+from services.gateway.etags import is_known
 from services.gateway.parts import GatewayParts, Parts
 from services.gateway.rendering import methods as rendering
 from shared.contracts.checkout import MethodsView
@@ -22,7 +22,6 @@ router = APIRouter(prefix="/api/v1", tags=["operations"])
 
 _STRIPE: Final = "stripe"
 _CACHE: Final = {"Cache-Control": "public, max-age=300"}
-_TAG: Final = re.compile(r'(?:W/)?("[^"]*")')
 
 
 @router.get(
@@ -41,8 +40,7 @@ async def config(request: Request, parts: GatewayParts) -> Response:
     body = _configuration(parts, await parts.methods.current(request_id_of(request.scope)))
     tag = f'"{sha256(body).hexdigest()[:32]}"'
     headers = {**_CACHE, "ETag": tag}
-    known = request.headers.get("if-none-match", "")
-    if known.strip() == "*" or tag in _TAG.findall(known):
+    if is_known(request, tag):
         return Response(status_code=304, headers=headers)
     return Response(body, headers=headers, media_type="application/json")
 

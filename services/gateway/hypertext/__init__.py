@@ -17,6 +17,7 @@ from services.gateway.hypertext.files import StaticFiles, load_files
 from services.gateway.hypertext.formats import Formats
 from services.gateway.hypertext.names import Names
 from services.gateway.hypertext.policy import Sources, security_policy
+from services.gateway.hypertext.widget import WIDGET_NAME, build_widget
 
 FOLDER: Final = Path(__file__).parent.parent / "pages"
 
@@ -60,8 +61,8 @@ class Hypertext:
 
 def load_hypertext(live_url: str, folder: Path = FOLDER) -> Hypertext:
     """Reads templates, words and static files once. CatalogueError when words cannot be read."""
-    files = load_files(folder / "static")
     translations = {locale: load_translations(folder / "locales", locale) for locale in LOCALES}
+    files = load_files(folder / "static", {WIDGET_NAME: build_widget(folder / "widget", translations)})
     formats = {locale: Formats(locale) for locale in LOCALES}
     names = {locale: Names(translations[locale].gettext) for locale in LOCALES}
     templates = {

@@ -26,22 +26,24 @@ class StaticFile:
 
 @dataclass(frozen=True, slots=True)
 class StaticFiles:
-    """`files` by the names that hold their hashes, `addresses` by their plain names."""
+    """`files` by the names that hold their hashes, `addresses` by their plain names; `fixed`: what other sites load by
+    its plain name."""
 
     files: Mapping[str, StaticFile]
     addresses: Mapping[str, str]
+    fixed: Mapping[str, StaticFile]
 
 
 def static_file(content: bytes, suffix: str) -> StaticFile:
     return StaticFile(content, gzip.compress(content, 9, mtime=0), _KINDS[suffix], sha256(content).hexdigest()[:16])
 
 
-def load_files(folder: Path) -> StaticFiles:
-    files: dict[str, StaticFile] = {}
-    addresses: dict[str, str] = {}
-    for path in sorted(folder.iterdir()):
-        file = static_file(path.read_bytes(), path.suffix)
-        name = f"{path.stem}.{file.tag}{path.suffix}"
-        files[name] = file
-        addresses[path.name] = f"{STATIC_PATH}{name}"
-    return StaticFiles(files, addresses)
+def load_files(folder: Path, fixed: Mapping[str, StaticFile]) -> StaticFiles:
+    """What is in `folder`, and what was made elsewhere; our own pages load that too by a name that holds its hash."""
+    plain = {path.name: static_file(path.read_bytes(), path.suffix) for path in sorted(folder.iterdir())} | dict(fixed)
+    hashed = {name: f"{Path(name).stem}.{file.tag}{Path(name).suffix}" for name, file in plain.items()}
+    return StaticFiles(
+        files={hashed[name]: file for name, file in plain.items()},
+        addresses={name: f"{STATIC_PATH}{address}" for name, address in hashed.items()},
+        fixed=fixed,
+    )

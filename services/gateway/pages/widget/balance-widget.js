@@ -166,11 +166,12 @@ class BalanceWidget extends HTMLElement {
   }
 
   #render() {
-    const { label, amount, status, held, error, message, login, retry, box } = this.#parts;
+    const { label, amount, status, held, error, message, login, retry, box, before } = this.#parts;
     const { balance, state } = this;
     const words = this.#words();
     label.textContent = words.balance;
     if (balance) amount.textContent = this.#money(balance.available_minor, balance.currency);
+    else if (!before.isConnected) amount.textContent = "…"; // another currency than the one that was shown
     box.classList.toggle("outdated", state === "lost");
 
     status.hidden = state !== "live" && state !== "asking";

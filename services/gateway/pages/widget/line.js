@@ -1,16 +1,13 @@
 // A page's line to its balances: one ticket, one socket, one asker, shared by all widgets that speak to the same API for the same person.
 //
-// Joined with balance-widget.js into one module when the gateway starts (pages/widget.py); BUILT (styles, words, exponents) is put before both.
-// state: "live" (the socket tells), "asking" (no socket: GET /balance every so often), "lost" (neither works), "" (not known yet).
+// Its state: "live" (the socket tells), "asking" (no socket: GET /balance every so often), "lost" (neither works), "" (not known yet).
 
-const ANSWER_MS = 12_000; // the gateway answers within 10 s, if only with 503
 const OPENING_MS = 10_000; // from dialling to the snapshot
 const STEADY_MS = 2_000; // a socket that lived this long was a good one: the backoff begins anew
 const BACKOFF_MS = { least: 500, most: 30_000 };
 const POLL_SECONDS = { least: 1, usual: 30, most: 300 };
 const CHECK_EVERY = 4; // polls: while live, one question in so many shows whether the socket has died without a word
 const GRACE_MS = 2_000; // an answer may be ahead of the socket by a moment
-const HIDDEN_MS = 300_000; // a tab that nobody has looked at for so long gives its socket back
 const LINGER_MS = 1_000; // after the last widget: pages that swap their content put the next one in at once
 const UNAUTHORIZED = 4401; // a ticket that is not taken, or the token's end
 const SERVICE_RESTART = 1012;
@@ -19,8 +16,8 @@ const lines = new Set();
 
 /** The line to `api` of whoever `getToken` speaks for; without it, of whoever the cookie does. */
 function lineOf(api, credentials, getToken) {
-  for (const line of lines) if (line.api === api && line.credentials === credentials && line.getToken === getToken) return line;
-  const line = new Line(api, credentials, getToken);
+  for (const line of lines) if (line.leadsTo(api, credentials, getToken)) return line;
+  const line = new Line(new Api(api, credentials, getToken));
   lines.add(line);
   return line;
 }
@@ -30,6 +27,7 @@ class Line {
   reason = ""; // why lost: "login" or "unreachable"
   balances = new Map(); // by currency, the newest that was told
   defaultCurrency = "";
+  #api;
   #widgets = new Set(); // in order of joining
   #running = null; // an AbortController: of the listeners, and of all that is on its way
   #attempt = null; // at a ticket
@@ -38,17 +36,23 @@ class Line {
   #heard = 0; // frames
   #failures = 0;
   #refused = false; // the last socket was closed with 4401
-  #stale = false; // somebody else may be logged in now: versions begin anew
-  #secret = null; // a promise: the bearer token, or the cookie's CSRF token
   #asked = null; // a promise: the question that is on its way
   #redialTimer = 0;
   #pollTimer = 0;
   #polls = 0;
-  #hidingTimer = 0;
-  #hiddenAt = 0;
+  #user = ""; // whose balances they are
 
-  constructor(api, credentials, getToken) {
-    Object.assign(this, { api, credentials, getToken });
+  constructor(api) {
+    this.#api = api;
+  }
+
+  leadsTo(base, credentials, getToken) {
+    return this.#api.base === base && this.#api.credentials === credentials && this.#api.getToken === getToken;
+  }
+
+  /** From now on it gives the tokens, for the same person. */
+  set getToken(getToken) {
+    this.#api.getToken = getToken;
   }
 
   join(widget) {
@@ -95,21 +99,23 @@ class Line {
 
   #start() {
     this.#running = new AbortController();
-    const { signal } = this.#running;
-    const on = (target, type, run) => target.addEventListener(type, run, { signal });
-    on(window, "online", () => this.#resume());
-    on(window, "offline", () => this.#down());
-    // A page that holds a socket is not kept for the back button.
-    on(window, "pagehide", () => this.#rest());
-    on(window, "pageshow", (event) => event.persisted && this.#resume());
-    on(document, "visibilitychange", () => (document.hidden ? this.#hide() : this.#show()));
+    watchPage(
+      {
+        resume: () => this.#resume(),
+        rest: () => this.#rest(),
+        lost: () => this.#down(),
+        // The laptop was shut: the socket may be dead.
+        seen: (sinceMs) => (this.#liveSince ? sinceMs > this.#pollMs && this.ask() : this.#resume()),
+      },
+      this.#running.signal,
+    );
     this.#dial();
   }
 
   #stop() {
     this.#rest();
     this.#running?.abort();
-    this.#running = this.#secret = this.#asked = null;
+    this.#running = this.#asked = null;
     lines.delete(this);
   }
 
@@ -117,7 +123,6 @@ class Line {
     this.#hangUp();
     clearTimeout(this.#redialTimer);
     clearTimeout(this.#pollTimer);
-    clearTimeout(this.#hidingTimer);
     this.#redialTimer = 0;
   }
 
@@ -128,17 +133,6 @@ class Line {
     if (this.state !== "live") this.ask();
   }
 
-  #hide() {
-    this.#hiddenAt = Date.now();
-    this.#hidingTimer = setTimeout(() => this.#rest(), HIDDEN_MS);
-  }
-
-  #show() {
-    clearTimeout(this.#hidingTimer);
-    if (!this.#liveSince) this.#resume();
-    else if (Date.now() - this.#hiddenAt > this.#pollMs) this.ask(); // the laptop was shut: the socket may be dead
-  }
-
   // The socket
 
   async #dial() {
@@ -147,7 +141,7 @@ class Line {
     this.#redialTimer = 0;
     const attempt = (this.#attempt = {});
     try {
-      const { url } = await this.#request("POST", "/stream/ticket");
+      const { url } = await this.#api.request("POST", "/stream/ticket");
       if (this.#attempt === attempt) this.#open(url);
     } catch (error) {
       if (this.#attempt === attempt) this.#down(error);
@@ -219,8 +213,7 @@ class Line {
 
   #takeSnapshot(balances) {
     this.#liveSince ||= performance.now();
-    if (this.#stale) this.balances.clear();
-    this.#stale = false;
+    this.#beginAnew();
     for (const balance of balances) this.#learn(balance);
     for (const widget of this.#widgets) this.supply(widget); // what never moved is not listed
     this.#say("live");
@@ -239,29 +232,25 @@ class Line {
 
   async #ask() {
     const running = this.#running;
-    if (!running) return;
+    const currencies = [...new Set([...this.#widgets].map((widget) => widget.currency))];
+    if (!running || !currencies.length) return;
     clearTimeout(this.#pollTimer);
     const heard = this.#heard;
-    const currencies = [...new Set([...this.#widgets].map((widget) => widget.currency))];
     const answers = await Promise.allSettled(
-      currencies.map((currency) => this.#request("GET", `/balance${currency && `?currency=${encodeURIComponent(currency)}`}`)),
+      currencies.map((currency) => this.#api.request("GET", `/balance${currency && `?currency=${encodeURIComponent(currency)}`}`)),
     );
     if (running !== this.#running) return;
     const balances = answers.flatMap(({ value }) => value ?? []);
-    if (balances.length && this.#stale && !this.#liveSince) {
-      this.balances.clear();
-      this.#stale = false;
-    }
-    if (currencies.includes("") && answers[currencies.indexOf("")].value) this.defaultCurrency = answers[currencies.indexOf("")].value.currency;
+    if (balances.length) this.#meet(balances[0].user_id);
+    this.defaultCurrency = answers[currencies.indexOf("")]?.value?.currency ?? this.defaultCurrency;
     const isNews = balances.map((balance) => this.#learn(balance)).includes("newer");
     if (this.#liveSince) {
       // News that the socket does not tell as well: it is dead.
       if (isNews) setTimeout(() => running === this.#running && this.#liveSince && heard === this.#heard && this.#resume(), GRACE_MS);
-    } else if (balances.length) {
-      this.#say("asking");
-      if (!this.#redialTimer) this.#dial();
-    } else {
-      this.#say("lost", answers.some(({ reason }) => reason.status === 401) ? "login" : "unreachable");
+    } else if (this.state || !(this.#attempt || this.#socket)) {
+      if (balances.length) this.#say("asking");
+      else this.#say("lost", answers.some(({ reason }) => reason.status === 401) ? "login" : "unreachable");
+      if (balances.length && !this.#redialTimer) this.#dial();
     }
     this.#askLater();
   }
@@ -283,57 +272,23 @@ class Line {
     return 1000 * Math.max(wanted, POLL_SECONDS.least);
   }
 
-  async #request(method, path, isRepeated = false) {
-    const headers = {};
-    let secret;
-    if (this.getToken) {
-      secret = this.#secret ??= this.#token(isRepeated);
-      headers.Authorization = `Bearer ${await secret}`;
-    } else if (method !== "GET") {
-      secret = this.#secret ??= this.#csrfToken(isRepeated);
-      headers["X-CSRF-Token"] = await secret;
-    }
-    const response = await fetch(`${this.api}/api/v1${path}`, {
-      method,
-      headers,
-      credentials: this.getToken ? "omit" : this.credentials,
-      cache: "no-store",
-      signal: AbortSignal.timeout(ANSWER_MS),
-    });
-    if (response.ok) return response.json();
-    if (secret && !isRepeated && response.status === (this.getToken ? 401 : 403)) {
-      if (this.#secret === secret) this.#secret = null;
-      this.#stale = true;
-      return this.#request(method, path, true);
-    }
-    const { status } = response;
-    throw Object.assign(new Error(`${method} ${path}: ${status}`), { status, retryAfterMs: 1000 * response.headers.get("Retry-After") || 0 });
-  }
-
-  async #token(isExpired) {
-    try {
-      const late = new Promise((_, reject) => setTimeout(reject, ANSWER_MS, new Error("getToken: no answer")));
-      const token = await Promise.race([this.getToken({ expired: isExpired }), late]);
-      if (token) return token;
-      throw Object.assign(new Error("getToken: nobody is logged in"), { status: 401 });
-    } catch (error) {
-      this.#secret = null;
-      throw error;
-    }
-  }
-
-  async #csrfToken(isExpired) {
-    try {
-      // Another site's page may have such an element too, for itself.
-      const own = this.api === location.origin && document.querySelector('meta[name="csrf-token"]')?.content;
-      return (!isExpired && own) || (await this.#request("GET", "/me")).csrf_token;
-    } catch (error) {
-      this.#secret = null;
-      throw error;
-    }
-  }
-
   // Telling
+
+  /** Another token may be another person's, whose versions are not above the last one's. */
+  #beginAnew() {
+    if (this.#api.isRenewed) this.balances.clear();
+    this.#api.isRenewed = false;
+  }
+
+  /** Somebody else has logged in, in another tab: the socket is not theirs. */
+  #meet(user) {
+    if (this.#user && user !== this.#user) {
+      this.#api.isRenewed = true;
+      if (this.#liveSince) this.#resume();
+    }
+    this.#user = user;
+    if (!this.#liveSince) this.#beginAnew();
+  }
 
   #learn(balance) {
     const { currency } = balance;

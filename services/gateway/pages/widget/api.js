@@ -1,0 +1,68 @@
+// Questions to the gateway, in the name of whoever the cookie or a bearer token says.
+//
+// The first of three parts: with line.js and balance-widget.js it is joined into one module when the gateway starts (hypertext/widget.py);
+// BUILT (styles, words, exponents) is put before them.
+
+const ANSWER_MS = 12_000; // the gateway answers within 10 s, if only with 503
+
+class Api {
+  /** Somebody else may be logged in since this was last set to false. */
+  isRenewed = false;
+  #secret = null; // a promise: the bearer token, or the cookie's CSRF token
+
+  /** `getToken` decides alone: with it no cookie is sent. */
+  constructor(base, credentials, getToken) {
+    Object.assign(this, { base, credentials, getToken });
+  }
+
+  forget() {
+    this.#secret = null;
+  }
+
+  /** The answer's object. An error has `status` and `retryAfterMs`, if the gateway answered at all; 401: nobody is logged in. */
+  async request(method, path, isRepeated = false) {
+    const headers = {};
+    let secret;
+    if (this.getToken) {
+      secret = this.#secret ??= this.#kept(this.#token(isRepeated));
+      headers.Authorization = `Bearer ${await secret}`;
+    } else if (method !== "GET") {
+      secret = this.#secret ??= this.#kept(this.#csrfToken(isRepeated));
+      headers["X-CSRF-Token"] = await secret;
+    }
+    const response = await fetch(`${this.base}/api/v1${path}`, {
+      method,
+      headers,
+      credentials: this.getToken ? "omit" : this.credentials,
+      cache: "no-store",
+      signal: AbortSignal.timeout(ANSWER_MS),
+    });
+    if (response.ok) return response.json();
+    const { status } = response;
+    if (secret && !isRepeated && status === (this.getToken ? 401 : 403)) {
+      if (this.#secret === secret) this.forget();
+      this.isRenewed = true;
+      return this.request(method, path, true);
+    }
+    throw Object.assign(new Error(`${method} ${path}: ${status}`), { status, retryAfterMs: 1000 * response.headers.get("Retry-After") || 0 });
+  }
+
+  /** The same promise, forgotten when it fails. */
+  #kept(secret) {
+    secret.catch(() => this.#secret === secret && this.forget());
+    return secret;
+  }
+
+  async #token(isExpired) {
+    const late = new Promise((_, reject) => setTimeout(reject, ANSWER_MS, new Error("getToken: no answer")));
+    const token = await Promise.race([this.getToken({ expired: isExpired }), late]);
+    if (!token) throw Object.assign(new Error("getToken: nobody is logged in"), { status: 401 });
+    return token;
+  }
+
+  async #csrfToken(isExpired) {
+    // Another site's page may have such an element too, for itself.
+    const own = this.base === location.origin && document.querySelector('meta[name="csrf-token"]')?.content;
+    return (!isExpired && own) || (await this.request("GET", "/me")).csrf_token;
+  }
+}
