@@ -48,6 +48,10 @@ class Formats:
     def number(self, value: int) -> str:
         return format_decimal(value, locale=self._locale)
 
+    def example(self) -> str:
+        """How a sum may be written here: 1,234.50 or 1.234,50."""
+        return format_decimal(Decimal("1234.50"), "#,##0.00", self._locale)
+
     def decimal_sign(self) -> str:
         return get_decimal_symbol(self._locale)
 
