@@ -12,11 +12,13 @@ from services.gateway.problems import Problem, RefusedByDecision
 from shared.contracts.audit import AuditPage
 from shared.contracts.base import Message
 from shared.contracts.checkout import CheckoutView, MethodsView
+from shared.contracts.history import PaymentList, TimelineView
 from shared.contracts.intents import IntentCreated, PaymentCanceled, PaymentConfirmed
 from shared.contracts.operator import FiguresView, HeldView, SeriesView, StuckView
 from shared.contracts.orders import Interpretation, MockSessionEnded, MockSessionView, OrderCreated, OrderMarkedPaid, OrderView
 from shared.contracts.payment_commands import CommandReply, DepositCreated, MockSessionDecided, Refused
 from shared.contracts.queries import BalancesView, HealthView, PaymentView, TransactionPage, TransfersView, TransferView
+from shared.contracts.refunds import RefundMade, RefundPage, RefundRefused, RefundView
 from shared.contracts.sessions import SessionSaved, SessionView
 from shared.contracts.suspense import SuspenseItemView, SuspensePage
 from shared.contracts.withdrawals import WithdrawalPage, WithdrawalView
@@ -47,6 +49,13 @@ MOCK_PAGE: Final[TypeAdapter[MockSessionView | Refused]] = TypeAdapter(Annotated
 MOCK_ENDED: Final[TypeAdapter[CommandReply[MockSessionEnded]]] = TypeAdapter(CommandReply[MockSessionEnded])
 CHECKOUT: Final[TypeAdapter[CheckoutView | Refused]] = TypeAdapter(Annotated[CheckoutView | Refused, Field(discriminator="type")])
 METHODS: Final[TypeAdapter[MethodsView]] = TypeAdapter(MethodsView)
+PAYMENTS: Final[TypeAdapter[PaymentList | Refused]] = TypeAdapter(Annotated[PaymentList | Refused, Field(discriminator="type")])
+TIMELINE: Final[TypeAdapter[TimelineView | Refused]] = TypeAdapter(Annotated[TimelineView | Refused, Field(discriminator="type")])
+REFUNDED: Final[TypeAdapter[CommandReply[RefundMade]]] = TypeAdapter(CommandReply[RefundMade])
+REFUND: Final[TypeAdapter[RefundView | RefundRefused | Refused]] = TypeAdapter(
+    Annotated[RefundView | RefundRefused | Refused, Field(discriminator="type")]
+)
+REFUNDS: Final[TypeAdapter[RefundPage | Refused]] = TypeAdapter(Annotated[RefundPage | Refused, Field(discriminator="type")])
 WITHDRAWN: Final[TypeAdapter[CommandReply[WithdrawalView]]] = TypeAdapter(CommandReply[WithdrawalView])
 WITHDRAWAL: Final[TypeAdapter[WithdrawalView | Refused]] = TypeAdapter(Annotated[WithdrawalView | Refused, Field(discriminator="type")])
 WITHDRAWALS: Final[TypeAdapter[WithdrawalPage | Refused]] = TypeAdapter(Annotated[WithdrawalPage | Refused, Field(discriminator="type")])

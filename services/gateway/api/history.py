@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Path, Query
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -15,14 +15,11 @@ from services.gateway.answers.history import HistoryItemAnswer, TimelineAnswer
 from services.gateway.documentation import bare_list, operation
 from services.gateway.edge import request_id_of
 from services.gateway.fields import ExternalIdFilter, Time
-from services.gateway.parts import GatewayParts, Parts, SignedIn
+from services.gateway.history import list_payments, timeline_of, whose
+from services.gateway.parts import GatewayParts, SignedIn
 from services.gateway.problems import Problem, malformed
 from services.gateway.rendering import history as rendering
-from services.gateway.requests import TRANSFERS
-from services.gateway.timeline import Viewer, in_order
-from shared.contracts.history import MAX_PAYMENTS, MAX_SKIPPED, GetTimeline, ListPayments, PaymentList, TimelineView, ToldStatus
-from shared.contracts.payment_commands import Refused
-from shared.contracts.queries import MAX_REFERENCES, BookedTransfer, ListTransfers
+from shared.contracts.history import MAX_PAYMENTS, MAX_SKIPPED, ListPayments, ToldStatus
 
 router = APIRouter(prefix="/api/v1/payments", tags=["payments"])
 
@@ -31,8 +28,6 @@ LINK: Final = "Link"
 NEXT_CURSOR: Final = "X-Next-Cursor"
 
 _ID: Final = re.compile(r"[\x21-\x7e]{1,100}")
-_LIST: Final[TypeAdapter[PaymentList | Refused]] = TypeAdapter(Annotated[PaymentList | Refused, Field(discriminator="type")])
-_TIMELINE: Final[TypeAdapter[TimelineView | Refused]] = TypeAdapter(Annotated[TimelineView | Refused, Field(discriminator="type")])
 _ANSWER_HEADERS: Final = {
     LINK: 'The next page, as <url>; rel="next" (RFC 8288); none at the end.',
     NEXT_CURSOR: "The next page's cursor; none at the end.",
@@ -69,12 +64,11 @@ class HistoryPaging(BaseModel):
     ),
 )
 async def history(request: Request, caller: SignedIn, parts: GatewayParts, query: Annotated[HistoryPaging, Query()]) -> Response:
-    if query.everyone and not caller.identity.is_admin:
-        raise Problem("forbidden", "only an admin may list everyone's payments")
+    user_id = whose(caller, everyone=query.everyone)
     if query.cursor is not None and query.skip is not None:
         raise malformed("query", "skip", msg="is not allowed beside cursor")
     asked = ListPayments(
-        user_id=None if query.everyone else caller.user_id,
+        user_id=user_id,
         status=query.status,
         external_id=query.external_id,
         since=query.since,
@@ -84,8 +78,7 @@ async def history(request: Request, caller: SignedIn, parts: GatewayParts, query
         skip=query.skip or 0,
         correlation_id=request_id_of(request.scope),
     )
-    page = await parts.services.question(asked, _LIST)
-    assert isinstance(page, PaymentList)
+    page = await list_payments(parts.services, asked)
     headers: dict[str, str] = {}
     if page.next_cursor is not None:
         headers = {LINK: f'<{parts.settings.public_url}{PATH}?{_next(query, page.next_cursor)}>; rel="next"', NEXT_CURSOR: page.next_cursor}
@@ -111,22 +104,8 @@ async def timeline(
 ) -> Response:
     if not _ID.fullmatch(payment_id):
         raise Problem("payment_not_found", "There is no such payment.")
-    request_id = request_id_of(request.scope)
-    viewer = Viewer(caller.user_id, caller.identity.is_admin)
-    asked = GetTimeline(payment_id=payment_id, viewer_user_id=viewer.user_id, viewer_is_admin=viewer.is_admin, correlation_id=request_id)
-    view = await parts.services.question(asked, _TIMELINE)
-    assert isinstance(view, TimelineView)
-    steps = in_order(view.steps, await _booked(parts, view.references, request_id), viewer)
-    return Response(rendering.timeline(str(view.payment_id), steps, truncated=view.truncated), media_type="application/json")
-
-
-async def _booked(parts: Parts, references: tuple[str, ...], request_id: str) -> list[BookedTransfer]:
-    """What wallet has of these references."""
-    booked: list[BookedTransfer] = []
-    for first in range(0, len(references), MAX_REFERENCES):
-        asked = ListTransfers(references=references[first : first + MAX_REFERENCES], correlation_id=request_id)
-        booked += (await parts.services.question(asked, TRANSFERS)).transfers
-    return booked
+    told = await timeline_of(parts.services, payment_id, caller, request_id_of(request.scope))
+    return Response(rendering.timeline(str(told.payment_id), told.steps, truncated=told.truncated), media_type="application/json")
 
 
 def _next(query: HistoryPaging, cursor: str) -> str:

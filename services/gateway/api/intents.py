@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from typing import Annotated, Final
 
@@ -11,7 +10,7 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from services.gateway import exact_json
+from services.gateway import confirming, exact_json
 from services.gateway.answers import AcceptedDeposit
 from services.gateway.answers.intents import CancellationAnswer, ConfirmationAnswer, IntentAnswer
 from services.gateway.api.deposits import own_locale
@@ -21,13 +20,11 @@ from services.gateway.commands import Issued, issue
 from services.gateway.documentation import OPENING, operation
 from services.gateway.fields import AmountMinor, CurrencyCode, ExternalIdField, Locale, MetadataField, RequestBody, SubjectId
 from services.gateway.idempotency import caller_of
-from services.gateway.mock_events import hand_in
 from services.gateway.parts import GatewayParts, Parts, SignedIn
 from services.gateway.problems import Problem
 from services.gateway.rendering import intents as rendering
-from services.gateway.requests import CANCELED, CONFIRMED, INTENT
-from services.gateway.settlement import wait_until_settled
-from shared.contracts.intents import CancelPayment, ConfirmPayment, CreateIntent
+from services.gateway.requests import INTENT
+from shared.contracts.intents import CreateIntent
 from shared.methods import METHODS
 
 router = APIRouter(prefix="/api/v1/payments", tags=["payments"])
@@ -119,25 +116,12 @@ async def create_intent(request: Request, caller: SignedIn, parts: GatewayParts)
     ),
 )
 async def confirm(request: Request, caller: SignedIn, parts: GatewayParts, payment_id: PaymentId) -> Response:
-    waits_until = asyncio.get_running_loop().time() + parts.services.timeout_seconds
     issued = _issued(request, parts, caller, _CONFIRM, payment_id)
-    is_admin = caller.identity.is_admin
-    answer = await issued.ask(
-        ConfirmPayment(**issued.envelope, payment_id=payment_id, user_id=caller.user_id, is_admin=is_admin), CONFIRMED
-    )
+    answer = await confirming.confirm(parts, issued, caller, payment_id)
     if answer is None:
         return _accepted(issued, payment_id)
-    confirmed, replayed = answer
-    if confirmed.event is not None:
-        await hand_in(parts, confirmed.event, confirmed.payment_id, issued.correlation_id)
-    status = confirmed.status
-    if status != "pending":
-        # What came after the paying (a refund, say) does not change what this confirmation says; that it is credited, does.
-        paid = await wait_until_settled(
-            parts.services, str(confirmed.payment_id), caller.user_id, issued.correlation_id, waits_until, is_admin=is_admin
-        )
-        status = "pending" if paid == "pending" else status
-    return issued.done(rendering.payment_confirmed(confirmed, status), replayed=replayed and status != "pending")
+    confirmed, status, replayed = answer
+    return issued.done(rendering.payment_confirmed(confirmed, status), replayed=replayed)
 
 
 @router.post(
@@ -161,8 +145,7 @@ async def confirm(request: Request, caller: SignedIn, parts: GatewayParts, payme
 )
 async def cancel(request: Request, caller: SignedIn, parts: GatewayParts, payment_id: PaymentId) -> Response:
     issued = _issued(request, parts, caller, _CANCEL, payment_id)
-    command = CancelPayment(**issued.envelope, payment_id=payment_id, user_id=caller.user_id, is_admin=caller.identity.is_admin)
-    answer = await issued.ask(command, CANCELED)
+    answer = await confirming.cancel(issued, caller, payment_id)
     if answer is None:
         return _accepted(issued, payment_id)
     canceled, replayed = answer

@@ -6,7 +6,7 @@ import re
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Query
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -20,21 +20,16 @@ from services.gateway.fields import AmountMinor, ExternalIdField, ExternalIdFilt
 from services.gateway.idempotency import caller_of
 from services.gateway.parts import GatewayParts, SignedIn
 from services.gateway.problems import Problem, RefusedByDecision
+from services.gateway.refunding import REASON_LENGTH_MAX, REFERENCE, Wanted
+from services.gateway.refunding import refund as asked_for
 from services.gateway.rendering import refunds as rendering
-from shared.contracts.payment_commands import CommandReply, Refused
-from shared.contracts.refunds import GetRefund, ListRefunds, RefundMade, RefundPage, RefundPayment, RefundRefused, RefundView
+from services.gateway.requests import REFUND, REFUNDS
+from shared.contracts.refunds import GetRefund, ListRefunds, RefundPage, RefundRefused, RefundView
 
 router = APIRouter(prefix="/api/v1/payments", tags=["refunds"])
 
-REFUND_REPLY: Final[TypeAdapter[CommandReply[RefundMade]]] = TypeAdapter(CommandReply[RefundMade])
-_REFUND: Final[TypeAdapter[RefundView | RefundRefused | Refused]] = TypeAdapter(
-    Annotated[RefundView | RefundRefused | Refused, Field(discriminator="type")]
-)
-_PAGE: Final[TypeAdapter[RefundPage | Refused]] = TypeAdapter(Annotated[RefundPage | Refused, Field(discriminator="type")])
-
 _OPERATION: Final = "POST /api/v1/payments/refund/{payment_id}"
 _OURS: Final = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}", re.ASCII)
-_REFERENCE: Final = r"^[\x21-\x7e]([\x20-\x7e]{0,253}[\x21-\x7e])?$"
 _EXAMPLE: Final = "0199d3a2-8f10-7c3e-9a51-6f6d2f0c1b7e"
 
 PaymentId = Annotated[str, Path(description="The payment's id.", examples=[_EXAMPLE])]
@@ -44,7 +39,9 @@ Receipt = Annotated[str | None, Query(max_length=200, description="From the Loca
 
 class RefundRequest(RequestBody):
     amount: Annotated[AmountMinor | None, Field(description="Minor units; left out: all that is left.")] = None
-    reason: Annotated[str, Field(max_length=500, description="Kept and shown with it.", examples=["The lesson did not take place"])] = ""
+    reason: Annotated[
+        str, Field(max_length=REASON_LENGTH_MAX, description="Kept and shown with it.", examples=["The lesson did not take place"])
+    ] = ""
     force: Annotated[
         bool,
         Field(
@@ -56,7 +53,7 @@ class RefundRequest(RequestBody):
     manual_reference: Annotated[
         str | None,
         Field(
-            pattern=_REFERENCE,
+            pattern=REFERENCE,
             description="An admin's: records what was sent back at the provider's own site, under its reference there; nothing is sent.",
             examples=["PR-2026-17"],
         ),
@@ -99,22 +96,11 @@ async def refund(request: Request, caller: SignedIn, parts: GatewayParts, paymen
     if not _OURS.fullmatch(payment_id):
         raise Problem("payment_not_found", "There is no such payment.")
     issued = issue(request, parts, caller=caller_of(caller.user_id), operation=_OPERATION, fingerprint=body.fingerprint)
-    command = RefundPayment(
-        **issued.envelope,
-        refund_id=issued.resource_id,
-        payment_id=payment_id,
-        requested_by=caller.user_id,
-        requested_by_admin=caller.identity.is_admin,
-        amount_minor=body.value.amount,
-        reason=body.value.reason,
-        force=body.value.force,
-        manual_reference=body.value.manual_reference,
-        external_id=body.value.external_id,
-        metadata=body.value.metadata,
-    )
-    answer = await issued.ask(command, REFUND_REPLY)
+    told = body.value
+    wanted = Wanted(told.amount, told.reason, told.force, told.manual_reference, told.external_id, told.metadata)
+    answer = await asked_for(issued, caller, payment_id, wanted)
     if answer is None:
-        refund_id = str(command.refund_id)
+        refund_id = str(issued.resource_id)
         return issued.accepted(_path(payment_id, refund_id), refund_id, payment_id=payment_id, refund_id=refund_id)
     made, replayed = answer
     return issued.made(rendering.refund_made(made), _path(str(made.payment_id), str(made.refund_id)), replayed=replayed)
@@ -144,7 +130,7 @@ async def refunds(
         cursor=query.cursor,
         correlation_id=request_id_of(request.scope),
     )
-    page = await parts.services.question(question, _PAGE)
+    page = await parts.services.question(question, REFUNDS)
     assert isinstance(page, RefundPage)
     return Response(rendering.refunds(page), media_type="application/json")
 
@@ -178,7 +164,7 @@ async def one_refund(
         correlation_id=request_id,
     )
     try:
-        view = await parts.services.question(question, _REFUND)
+        view = await parts.services.question(question, REFUND)
     except RefusedByDecision as refusal:
         if refusal.refused.code != "refund_not_found":
             raise
