@@ -24,7 +24,7 @@ from services.payments.consumers.history import history_questions
 from services.payments.consumers.intents import intent_commands, session_questions
 from services.payments.consumers.mock_controls import mock_control_commands
 from services.payments.consumers.operator import operator_questions
-from services.payments.consumers.orders import order_commands, order_questions
+from services.payments.consumers.orders import order_commands, order_questions, product_questions
 from services.payments.consumers.refunds import refund_commands, refund_questions
 from services.payments.consumers.suspense import suspense_commands, suspense_questions
 from services.payments.consumers.transfers import transfer_commands, transfer_questions
@@ -46,6 +46,7 @@ from services.payments.handlers.intents import Intents
 from services.payments.handlers.mock_controls import MockControls
 from services.payments.handlers.mock_page import MockPage
 from services.payments.handlers.mock_sessions import MockSessions
+from services.payments.handlers.on_sale import OnSale
 from services.payments.handlers.opening import Opening
 from services.payments.handlers.operator import Operator
 from services.payments.handlers.order_views import OrderViews
@@ -216,9 +217,10 @@ async def payments(settings: PaymentsSettings) -> AsyncIterator[None]:
         audit = AuditLog(pool)
         questions = [
             order_questions(OrderViews(pool, seals, steps, waiters), mock_page),
+            product_questions(OnSale(products)),
             session_questions(sessions),
             payment_questions(Views(pool, steps, waiters), health),
-            checkout_questions(Checkout(pool, steps.secret, providers, enabled)),
+            checkout_questions(Checkout(pool, steps.secret, providers, enabled, settings.payouts, taken)),
             history_questions(History(pool, seal)),
             audit_questions(audit),
             withdrawal_questions(withdrawals),

@@ -29,6 +29,7 @@ class CheckoutView(Reply):
     payment_id: UUID
     kind: str
     order_id: UUID | None
+    coaching_session_id: str | None = None
     status: str = Field(description="the payment's, as it is told")
     amount_minor: AmountMinor
     currency: Currency
@@ -66,8 +67,19 @@ class MethodView(BaseModel):
     capabilities: tuple[str, ...]
 
 
+class PayoutsView(BaseModel):
+    """How withdrawals are paid out, what kind of destination they need, and the sums that can be paid out."""
+
+    model_config = ConfigDict(frozen=True)
+    method: str
+    destination: Literal["bank_account", "card"]
+    limits: tuple[AmountLimits, ...]
+
+
 class MethodsView(Reply):
-    """Those that are on for new payments, in the order in which they are chosen where none is named; paying from the balance last."""
+    """Those that are on for new payments, in the order in which they are chosen where none is named; paying from the balance last.
+    `payouts`: none where nothing is paid out, or where whoever answers does not tell it yet."""
 
     type: Literal["methods-view.v1"] = "methods-view.v1"
     methods: tuple[MethodView, ...]
+    payouts: PayoutsView | None = None

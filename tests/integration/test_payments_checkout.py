@@ -81,6 +81,9 @@ async def test_a_sessions_payment_is_its_payers_and_not_its_mentors(world: Order
 
     assert isinstance(view, CheckoutView)
     assert (view.kind, view.client_secret) == ("payment", intent.client_secret)
+    assert view.coaching_session_id == "1"
+    assert view.success_path == f"/en/sessions/1/paid?session_id={row['session_id']}"
+    assert view.failure_path == f"/en/sessions/1/pay?error=payment_failed&session_id={row['session_id']}"
     assert await seen(world, row["session_id"], "2") == "session_not_found"
 
 
@@ -151,3 +154,17 @@ async def test_the_methods_that_are_on_in_their_order_with_what_they_take_and_ca
     assert (by_link.capabilities, from_balance.capabilities) == ((), ("refund",))
     assert by_card.capabilities == ("refund", "status", "cancel", "payout", "dispute")
     assert {limit.currency: limit.maximum_minor for limit in from_balance.limits} == dict.fromkeys(EXPONENTS, MAX_AMOUNT_MINOR)
+
+
+async def test_whether_and_where_to_withdrawals_are_paid_is_told_beside_the_methods(world: OrdersWorld) -> None:
+    asked = ListMethods(correlation_id="q")
+    nothing = await checkout(world).methods(asked)
+    by_hand = await checkout(world, payout_method="manual").methods(asked)
+    to_cards = await checkout(world, payout_method="allsecure", paid_out={"eur": AmountRange(100, 5_000)}).methods(asked)
+
+    assert nothing.payouts is None
+    assert by_hand.payouts is not None
+    assert (by_hand.payouts.method, by_hand.payouts.destination) == ("manual", "bank_account")
+    assert {limit.currency for limit in by_hand.payouts.limits} == set(EXPONENTS)
+    assert to_cards.payouts is not None
+    assert (to_cards.payouts.destination, [limit.currency for limit in to_cards.payouts.limits]) == ("card", ["eur"])

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Final
 
 from services.payments.domain import refusals
 from services.payments.domain.capabilities import ANY_AMOUNT, AmountRange, Capabilities
 from services.payments.domain.payments import PAID_FROM_BALANCE, Payment, Status
 from services.payments.domain.return_pages import ReturnPages
+from services.payments.handlers.destinations import destination_of
 from services.payments.providers.base import Provider
 from services.payments.store import payments as store
 from shared.contracts.base import utc_now
-from shared.contracts.checkout import AmountLimits, CheckoutView, GetCheckout, ListMethods, MethodsView, MethodView, Purpose
+from shared.contracts.checkout import AmountLimits, CheckoutView, GetCheckout, ListMethods, MethodsView, MethodView, PayoutsView, Purpose
 from shared.contracts.payment_commands import Refused
 from shared.postgres import Pool, connection
 from shared.sealing import Seal
@@ -27,12 +28,15 @@ _OWN_PAGES: Final = ReturnPages("")
 
 @dataclass(frozen=True, slots=True)
 class Checkout:
-    """`seal` is the one that closes client secrets when sessions are opened. `enabled`: the providers that are on for new payments."""
+    """`seal` is the one that closes client secrets when sessions are opened. `enabled`: the providers that are on for new payments.
+    `payout_method`: how withdrawals are paid out, none: not at all; `paid_out`: the sums that it takes."""
 
     pool: Pool
     seal: Seal
     providers: Mapping[str, Provider]
     enabled: tuple[str, ...]
+    payout_method: str | None = None
+    paid_out: Mapping[str, AmountRange] = field(default_factory=lambda: ANY_AMOUNT)
 
     async def session(self, query: GetCheckout) -> CheckoutView | Refused:
         """session_not_found for whoever may not know of it. Unreadable (shared.sealing) when its secret's key is no longer there."""
@@ -46,6 +50,7 @@ class Checkout:
             payment_id=payment.payment_id,
             kind=payment.kind,
             order_id=payment.order_id,
+            coaching_session_id=payment.coaching_session_id,
             status=status,
             amount_minor=payment.money.amount_minor,
             currency=payment.money.currency,
@@ -58,9 +63,14 @@ class Checkout:
         )
 
     async def methods(self, query: ListMethods) -> MethodsView:
-        """The providers that are on, then the payer's own balance, which takes every sum and gives it back by itself."""
+        """The providers that are on, then the payer's own balance, which takes every sum and gives it back by itself; and the way out."""
         on = [_method(self.providers[name]) for name in self.enabled]
-        return MethodsView(methods=(*on, _FROM_BALANCE))
+        return MethodsView(methods=(*on, _FROM_BALANCE), payouts=self._payouts())
+
+    def _payouts(self) -> PayoutsView | None:
+        if self.payout_method is None:
+            return None
+        return PayoutsView(method=self.payout_method, destination=destination_of(self.payout_method), limits=_limits(self.paid_out))
 
     def _secret(self, payment: Payment) -> str | None:
         return None if payment.client_secret is None else self.seal.open(payment.client_secret).decode()

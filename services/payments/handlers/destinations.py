@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal
 from uuid import UUID
 
 from services.payments.domain.withdrawals import masked_account, masked_name
@@ -35,10 +35,15 @@ def as_asked(asked: BankAccount | Card) -> Destination:
             return Destination(asked.type, asked.model_dump(), masked_account(asked.payment_id), "")
 
 
+def destination_of(payout_method: str) -> Literal["bank_account", "card"]:
+    """The kind of destination that `payout_method` reaches."""
+    return "card" if payout_method in _TO_CARDS else "bank_account"
+
+
 async def reach(tx: Connection, command: CreateWithdrawal, payout_method: str) -> Destination | Refused:
     """The destination as `payout_method` needs it; refused when it reaches no such one, or the card is of no payment of the user's."""
     asked = command.destination
-    wanted = Card.TYPE if payout_method in _TO_CARDS else BankAccount.TYPE
+    wanted = destination_of(payout_method)
     if asked.type != wanted:
         return _refused(command, "type", f"must be {wanted} here", "Nothing is paid out to such a destination here.")
     destination = as_asked(asked)
