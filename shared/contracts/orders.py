@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, Field, JsonValue
 
-from shared.contracts.base import Currency, Message, Reply, UserId
+from shared.contracts.base import AmountMinor, Currency, Message, Reply, UserId
 from shared.contracts.payment_commands import Command, ExternalId, Metadata, Refused
 from shared.contracts.queries import MAX_WAIT_SECONDS
 
@@ -79,6 +79,25 @@ class OrderMarkedPaid(Reply):
     currency: Currency
 
 
+class GetProduct(Message):
+    """What is on sale under this id, named in this language. Refused: product_not_found."""
+
+    type: Literal["get-product.v1"] = "get-product.v1"
+    product: str = Field(max_length=64)
+    locale: str = Field(max_length=8)
+
+
+class ProductView(Reply):
+    """What an order form has to know of its product."""
+
+    type: Literal["product-view.v1"] = "product-view.v1"
+    product: str
+    title: str
+    amount_minor: AmountMinor
+    currency: Currency
+    made_by: str | None = Field(default=None, description="who makes it of the form; none: it is delivered elsewhere")
+
+
 class GetOrder(Message):
     """An order, for whoever knows its id."""
 
@@ -105,6 +124,7 @@ class OrderView(Reply):
     locale: str
     email: str | None = Field(description="masked")
     phone: str | None = Field(description="masked")
+    points: tuple[dict[str, JsonValue], ...] = Field(default=(), description="what the product is made from; none when it was deleted")
     external_id: str | None = None
     metadata: dict[str, str] = Field(default_factory=dict)
     problem: Refused | None = Field(default=None, description="why it was refused, when it was refused after a 202")

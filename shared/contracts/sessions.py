@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from typing import Annotated, Literal
+from uuid import UUID
 
 from pydantic import AwareDatetime, Field, StringConstraints
 
 from shared.contracts.base import AmountMinor, Currency, Message, Reply, UserId
+from shared.contracts.history import ListedPayment
 from shared.contracts.payment_commands import Command
 
 CoachingSessionId = Annotated[str, StringConstraints(min_length=1, max_length=64)]
@@ -41,6 +43,24 @@ class SessionView(Reply):
     title: Title
     created_at: AwareDatetime
     updated_at: AwareDatetime
+
+
+class GetSessionPayments(Message):
+    """What one payer has begun and paid for a session; nothing for a session that is not there."""
+
+    type: Literal["get-session-payments.v1"] = "get-session-payments.v1"
+    session_id: str = Field(max_length=100)
+    user_id: UserId = Field(description="the payer")
+
+
+class SessionPayments(Reply):
+    """Of each kind the newest. `open`: can still be paid; `paid`: and not all of it has gone back; `ended_payment_id`: is not open (any
+    more), also because it was refused."""
+
+    type: Literal["session-payments.v1"] = "session-payments.v1"
+    open: ListedPayment | None
+    paid: ListedPayment | None
+    ended_payment_id: UUID | None
 
 
 class SessionSaved(Reply):

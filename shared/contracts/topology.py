@@ -19,6 +19,7 @@ from shared.contracts.orders import (
     GetInterpretation,
     GetMockSession,
     GetOrder,
+    GetProduct,
     MarkOrderPaid,
 )
 from shared.contracts.payment_commands import CompleteMockSession, CreateDeposit
@@ -35,7 +36,7 @@ from shared.contracts.queries import (
     OpenStream,
 )
 from shared.contracts.refunds import GetRefund, ListRefunds, RefundPayment
-from shared.contracts.sessions import GetSession, PutSession
+from shared.contracts.sessions import GetSession, GetSessionPayments, PutSession
 from shared.contracts.suspense import DecideSuspenseItem, GetSuspenseItem, ListSuspenseItems
 from shared.contracts.transfers import GetUserTransfer, MakeTransfer
 from shared.contracts.wallet_commands import MoveFunds, ReleaseHold, ReserveFunds, SettleHold
@@ -232,6 +233,8 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route(GetRefund, QUERIES, ("gateway",), (PAYMENTS_QUERIES,), answers=("refund-view.v1", "refund-refused.v1", "refused.v1")),
     Route(ListRefunds, QUERIES, ("gateway",), (PAYMENTS_QUERIES,), answers=("refund-page.v1", "refused.v1")),
     Route(GetSession, QUERIES, ("gateway",), (PAYMENTS_QUERIES,), answers=("session-view.v1", "refused.v1")),
+    Route(GetSessionPayments, QUERIES, ("gateway",), (PAYMENTS_QUERIES,), answers=("session-payments.v1",)),
+    Route(GetProduct, QUERIES, ("gateway",), (PAYMENTS_QUERIES,), answers=("product-view.v1", "refused.v1")),
     Route(GetOrder, QUERIES, ("gateway",), (PAYMENTS_QUERIES,), answers=("order-view.v1", "refused.v1")),
     Route(GetInterpretation, QUERIES, ("gateway",), (PAYMENTS_QUERIES,), answers=("interpretation.v1", "refused.v1")),
     Route(GetMockSession, QUERIES, ("gateway",), (PAYMENTS_QUERIES,), answers=("mock-session-view.v1", "refused.v1")),

@@ -10,7 +10,7 @@ from services.payments.handlers.intents import IntentReply, Intents
 from services.payments.handlers.sessions import SessionReply, Sessions
 from shared.contracts.intents import CancelPayment, ConfirmPayment, CreateIntent
 from shared.contracts.payment_commands import Refused
-from shared.contracts.sessions import GetSession, PutSession, SessionView
+from shared.contracts.sessions import GetSession, GetSessionPayments, PutSession, SessionPayments, SessionView
 from shared.delivery.server import of
 
 
@@ -40,5 +40,9 @@ def session_questions(sessions: Sessions) -> Register:
         @queries(filter=of(GetSession))
         async def on_get_session(query: GetSession) -> SessionView | Refused:
             return await sessions.get(query)
+
+        @queries(filter=of(GetSessionPayments))
+        async def on_get_session_payments(query: GetSessionPayments) -> SessionPayments:
+            return await sessions.payments(query)
 
     return register

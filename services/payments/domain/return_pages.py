@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from services.payments.domain.payments import Payment
 
@@ -18,6 +18,8 @@ class ReturnPages:
         """Waits for the real outcome, and shows it."""
         if payment.order_id is not None:
             return self._page(payment, f"/orders/{payment.order_id}/success?session_id={payment.session_id}")
+        if payment.coaching_session_id is not None:
+            return self._page(payment, f"{_of_session(payment.coaching_session_id)}/paid?session_id={payment.session_id}")
         query = urlencode({"session_id": str(payment.session_id), "amount": payment.money.major})
         return self._page(payment, f"/balance/deposit/success?{query}")
 
@@ -25,6 +27,9 @@ class ReturnPages:
         """Says that it did not work, and offers another try."""
         if payment.order_id is not None:
             return self._page(payment, f"/orders/{payment.order_id}/payment-failed?session_id={payment.session_id}")
+        if payment.coaching_session_id is not None:
+            query = urlencode({"error": "payment_failed", "session_id": str(payment.session_id)})
+            return self._page(payment, f"{_of_session(payment.coaching_session_id)}/pay?{query}")
         return self._page(payment, f"/balance/deposit?error=payment_failed&session_id={payment.session_id}")
 
     def pay(self, payment: Payment) -> str:
@@ -33,3 +38,7 @@ class ReturnPages:
 
     def _page(self, payment: Payment, path: str) -> str:
         return f"{self.base_url}/{payment.locale}{path}"
+
+
+def _of_session(session_id: str) -> str:
+    return f"/sessions/{quote(session_id, safe='')}"

@@ -35,7 +35,7 @@ class History:
                 found, next_cursor = await history.page(db, wanted, now, limit=query.limit, skip=query.skip, cursor=query.cursor)
         except MalformedCursor:
             return refusals.invalid_cursor(query.correlation_id)
-        return PaymentList(items=tuple(_listed(payment, now) for payment in found), next_cursor=next_cursor)
+        return PaymentList(items=tuple(listed(payment, now) for payment in found), next_cursor=next_cursor)
 
     async def timeline(self, query: GetTimeline) -> TimelineView | Refused:
         """Every step that payments knows of; payment_not_found for whoever may not know of it."""
@@ -72,7 +72,8 @@ def _told(step: Step) -> TimelineStep:
     return TimelineStep(at=step.at, step=step.name, service=step.service, ids=step.ids, detail=step.detail)
 
 
-def _listed(payment: Payment, now: datetime) -> ListedPayment:
+def listed(payment: Payment, now: datetime) -> ListedPayment:
+    """As lists tell it."""
     return ListedPayment(
         payment_id=payment.payment_id,
         session_id=payment.session_id,

@@ -7,11 +7,13 @@ from uuid import UUID
 
 from services.payments.domain import refusals
 from services.payments.domain.sessions import CoachingSession, Kept
+from services.payments.handlers.history import listed
 from services.payments.handlers.once import Once, check_deadline
-from services.payments.store import audit
+from services.payments.store import audit, session_payments
 from services.payments.store import sessions as store
+from shared.contracts.base import utc_now
 from shared.contracts.payment_commands import CommandReply, Refused
-from shared.contracts.sessions import GetSession, PutSession, SessionSaved, SessionView
+from shared.contracts.sessions import GetSession, GetSessionPayments, PutSession, SessionPayments, SessionSaved, SessionView
 from shared.money import Money
 from shared.postgres import Connection, Pool, connection
 from shared.sealing import Seal
@@ -56,6 +58,20 @@ class Sessions:
         if kept is None:
             return refusals.session_not_found(query.correlation_id)
         return _view(kept)
+
+    async def payments(self, query: GetSessionPayments) -> SessionPayments:
+        """What the payer has begun and paid."""
+        now = utc_now()
+        who = (query.user_id, query.session_id)
+        async with connection(self.pool) as db:
+            open_one = await session_payments.newest_open(db, *who, now)
+            paid = await session_payments.newest_paid(db, *who)
+            ended_id = await session_payments.newest_ended(db, *who, now)
+        return SessionPayments(
+            open=None if open_one is None else listed(open_one, now),
+            paid=None if paid is None else listed(paid, now),
+            ended_payment_id=ended_id,
+        )
 
 
 def _view(kept: Kept) -> SessionView:

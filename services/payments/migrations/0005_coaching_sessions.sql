@@ -16,3 +16,7 @@ grant select on payments.coaching_sessions to purser_verifier;
 
 -- An intent's session at the mock is named by its payment too.
 create index mock_sessions_payment on payments.mock_sessions (payment_id);
+
+-- What somebody has paid and begun for a session, newest first.
+create index payments_of_session on payments.payments (user_id, coaching_session_id, created_at desc, payment_id desc)
+    where coaching_session_id is not null;
