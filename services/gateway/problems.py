@@ -37,6 +37,7 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "session_not_found": (404, "No such payment session"),
     "suspense_item_not_found": (404, "No such item of suspense"),
     "transfer_not_found": (404, "No such transfer"),
+    "product_not_found": (404, "No such product"),
     "order_not_found": (404, "No such order"),
     "interpretation_not_found": (404, "The order has no text"),
     "withdrawal_not_found": (404, "No such withdrawal"),

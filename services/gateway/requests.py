@@ -15,7 +15,7 @@ from shared.contracts.checkout import CheckoutView, MethodsView
 from shared.contracts.history import PaymentList, TimelineView
 from shared.contracts.intents import IntentCreated, PaymentCanceled, PaymentConfirmed
 from shared.contracts.operator import FiguresView, HeldView, SeriesView, StuckView
-from shared.contracts.orders import Interpretation, MockSessionEnded, MockSessionView, OrderCreated, OrderMarkedPaid, OrderView
+from shared.contracts.orders import Interpretation, MockSessionEnded, MockSessionView, OrderCreated, OrderMarkedPaid, OrderView, ProductView
 from shared.contracts.payment_commands import CommandReply, DepositCreated, MockSessionDecided, Refused
 from shared.contracts.queries import BalancesView, HealthView, PaymentView, TransactionPage, TransfersView, TransferView
 from shared.contracts.refunds import RefundMade, RefundPage, RefundRefused, RefundView
@@ -43,6 +43,7 @@ BALANCES: Final[TypeAdapter[BalancesView]] = TypeAdapter(BalancesView)
 TRANSACTIONS: Final[TypeAdapter[TransactionPage | Refused]] = TypeAdapter(Annotated[TransactionPage | Refused, Field(discriminator="type")])
 ORDER_CREATED: Final[TypeAdapter[CommandReply[OrderCreated]]] = TypeAdapter(CommandReply[OrderCreated])
 MARKED_PAID: Final[TypeAdapter[CommandReply[OrderMarkedPaid]]] = TypeAdapter(CommandReply[OrderMarkedPaid])
+PRODUCT: Final[TypeAdapter[ProductView | Refused]] = TypeAdapter(Annotated[ProductView | Refused, Field(discriminator="type")])
 ORDER: Final[TypeAdapter[OrderView | Refused]] = TypeAdapter(Annotated[OrderView | Refused, Field(discriminator="type")])
 INTERPRETATION: Final[TypeAdapter[Interpretation | Refused]] = TypeAdapter(Annotated[Interpretation | Refused, Field(discriminator="type")])
 MOCK_PAGE: Final[TypeAdapter[MockSessionView | Refused]] = TypeAdapter(Annotated[MockSessionView | Refused, Field(discriminator="type")])

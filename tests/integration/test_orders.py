@@ -13,7 +13,7 @@ from shared.contracts.orders import OrderCreated
 from shared.contracts.payment_commands import Refused
 from shared.delivery.errors import NotYet
 from tests.integration.disk_world import on_disk
-from tests.integration.orders_world import GUEST, order_command, orders_world, paid
+from tests.integration.orders_world import GUEST, POINTS, order_command, orders_world, paid
 
 
 async def test_an_order_is_made_with_its_payment_at_the_products_price(fresh_database_url: str) -> None:
@@ -27,6 +27,7 @@ async def test_an_order_is_made_with_its_payment_at_the_products_price(fresh_dat
         view = await world.view(created.order_id)
         assert (view.status, view.product, view.title, view.locale) == ("pending", "chakras", "Čitanje", "sr")
         assert (view.email, view.phone) == ("a***@example.rs", "***4567"), "whoever knows the id sees no whole contact"
+        assert list(view.points) == POINTS
         assert (view.payment_id, view.session_id, view.payment_url) == (created.payment_id, created.session_id, created.payment_url)
         assert (view.external_id, view.metadata) == ("shop-1", {"from": "test"})
 

@@ -6,6 +6,7 @@ from faststream.rabbit.subscriber import RabbitSubscriber
 
 from services.payments.consumers import Register
 from services.payments.handlers.mock_page import EndedReply, MockPage
+from services.payments.handlers.on_sale import OnSale
 from services.payments.handlers.order_views import OrderViews
 from services.payments.handlers.orders import MarkedReply, OrderReply, Orders
 from shared.contracts.orders import (
@@ -15,10 +16,12 @@ from shared.contracts.orders import (
     GetInterpretation,
     GetMockSession,
     GetOrder,
+    GetProduct,
     Interpretation,
     MarkOrderPaid,
     MockSessionView,
     OrderView,
+    ProductView,
 )
 from shared.contracts.payment_commands import Refused
 from shared.delivery.server import of
@@ -58,5 +61,14 @@ def order_questions(views: OrderViews, mock_page: MockPage) -> Register:
         @queries(filter=of(GetMockSession))
         async def on_get_mock_session(query: GetMockSession) -> MockSessionView | Refused:
             return await mock_page.session(query)
+
+    return register
+
+
+def product_questions(on_sale: OnSale) -> Register:
+    def register(queries: RabbitSubscriber) -> None:
+        @queries(filter=of(GetProduct))
+        async def on_get_product(query: GetProduct) -> ProductView | Refused:
+            return await on_sale.product(query)
 
     return register

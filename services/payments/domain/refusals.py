@@ -79,6 +79,10 @@ def order_not_found(request_id: str) -> Refused:
     return Refused(code="order_not_found", detail="There is no such order.", request_id=request_id)
 
 
+def product_not_found(request_id: str) -> Refused:
+    return Refused(code="product_not_found", detail="There is no such product.", request_id=request_id)
+
+
 def being_paid(request_id: str) -> Refused:
     return Refused(
         code="payment_processing", detail="The payer has paid, and the bank has not decided yet: wait for it.", request_id=request_id

@@ -55,6 +55,7 @@ class OrderViews:
             locale=order.locale,
             email=masked_email(form.email),
             phone=masked_phone(form.phone),
+            points=tuple(dict(point) for point in form.points),
             external_id=order.external_id,
             metadata=dict(order.metadata),
             problem=order.refusal,
