@@ -2,34 +2,42 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
-from tests.browser.visitors import Visitor
+from playwright.async_api import Page
+
+from tests.browser.looking import screenshots_folder
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Weight:
-    """`wire_bytes`: heads and bodies as they were sent, compressed; sockets are not counted. Times from the click."""
+    """`sizes`: bytes as they were sent, heads and bodies, by request; sockets are not counted. Times in milliseconds from the click."""
 
-    path: str
-    wire_bytes: int
-    requests: int
-    first_paint_milliseconds: int
-    loaded_milliseconds: int
+    name: str
+    sizes: dict[str, int] = field(default_factory=dict)
+    first_paint: int = 0
+    loaded: int = 0
+
+    @property
+    def wire_bytes(self) -> int:
+        return sum(self.sizes.values())
 
     def __str__(self) -> str:
-        sizes = f"{self.wire_bytes / 1000:7.1f} kB {self.requests:3d} requests"
-        return f"{sizes} {self.first_paint_milliseconds:5d} ms first paint {self.loaded_milliseconds:5d} ms loaded  {self.path}"
+        sizes = f"{self.wire_bytes / 1000:5.1f} kB in {len(self.sizes):2d} requests"
+        return f"{sizes}, first paint after {self.first_paint:4d} ms, loaded after {self.loaded:4d} ms: {self.name}"
 
 
-async def weigh(visitor: Visitor, path: str) -> Weight:
-    """The first page that this visitor's device ever opens: nothing is in its cache."""
-    session = await visitor.context.new_cdp_session(visitor.page)
-    sizes: dict[str, int] = {}
-    session.on("Network.loadingFinished", lambda event: sizes.update({event["requestId"]: int(event["encodedDataLength"])}))
+@asynccontextmanager
+async def weighed(page: Page, name: str) -> AsyncIterator[Weight]:
+    """Inside, a new device opens its first page: nothing is in its cache. Known after, and kept as the test's output."""
+    session = await page.context.new_cdp_session(page)
+    weight = Weight(name)
+    session.on("Network.loadingFinished", lambda event: weight.sizes.update({event["requestId"]: int(event["encodedDataLength"])}))
     await session.send("Network.enable")
-    page = await visitor.open(path)
+    yield weight
     await page.wait_for_load_state("networkidle")
     times: dict[str, Any] = await page.evaluate(
         """() => ({
@@ -37,5 +45,8 @@ async def weigh(visitor: Visitor, path: str) -> Weight:
             loaded: performance.getEntriesByType("navigation")[0].loadEventEnd,
         })"""
     )
+    weight.first_paint, weight.loaded = round(times["paint"]), round(times["loaded"])
     await session.detach()
-    return Weight(path, sum(sizes.values()), len(sizes), round(times["paint"]), round(times["loaded"]))
+    folder = screenshots_folder() / "weights"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.txt").write_text(f"{weight}\n", encoding="utf-8")

@@ -1,0 +1,128 @@
+"""Every page, for everybody: in all languages, light and dark, on a small phone, enlarged, by keyboard, and weighed."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Final
+
+import pytest
+from playwright.async_api import Page, expect
+
+from deploy.local.stack import Stack
+from tests.browser.conftest import Arrive
+from tests.browser.furnished import Furnished, furnish
+from tests.browser.looking import axe, is_within_its_width, screenshot
+from tests.browser.visitors import DESKTOP, PHONE, SMALL_PHONE, Role, Visitor
+from tests.browser.weighing import weighed
+from tests.browser.words import LANGUAGES
+from tests.flow.people import Person, logged_in, newcomer
+
+TWICE_AS_LARGE: Final = {"width": DESKTOP["width"] // 2, "height": DESKTOP["height"] // 2}
+"""What 200 % leaves of a desktop."""
+
+WIRE_BYTES_MAX: Final = 60_000
+TABS_MAX: Final = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Hosted:
+    """A page. `path`: with {locale} and the names of furnished ids. `main`: what one comes for, by role and English name."""
+
+    name: str
+    path: str
+    who: str
+    main: tuple[Role, str] | None
+    status: int = 200
+
+
+PAGES: Final = (
+    Hosted("start", "/", "guest", ("link", "Log in")),
+    Hosted("login", "/{locale}/login", "guest", ("button", "Log in")),
+    Hosted("deposit-success", "/{locale}/balance/deposit/success?session_id={deposit_session}&amount=1", "student", None),
+    Hosted("deposit-failed", "/{locale}/balance/deposit/success?session_id={failed_session}&amount=1", "student", None),
+    Hosted("mock-payment", "/{locale}/payment/mock?session_id={open_session}", "student", ("button", "Pay")),
+    Hosted("mock-decided", "/{locale}/payment/mock?session_id={deposit_session}", "student", None),
+    Hosted("order-result", "/{locale}/orders/{order}/success?session_id={order_session}", "guest", None),
+    Hosted("order-failed", "/{locale}/orders/{failed_order}/payment-failed?session_id={failed_order_session}", "guest", None),
+    Hosted("not-found", "/{locale}/nothing-here", "guest", None, 404),
+    Hosted("not-yours", "/{locale}/payment/mock?session_id={open_session}", "mentor", None, 404),
+)
+EVERY: Final = pytest.mark.parametrize("hosted", PAGES, ids=[one.name for one in PAGES])
+
+
+@pytest.fixture(scope="module")
+async def furnished(stack: Stack) -> AsyncIterator[Furnished]:
+    async with (
+        newcomer(stack) as student,
+        newcomer(stack, "mentor") as mentor,
+        logged_in(stack.gateway_url, stack.notifier_urls[0], "admin") as admin,
+    ):
+        yield await furnish(student, mentor, admin)
+
+
+def person_of(furnished: Furnished, who: str) -> Person | None:
+    return {"student": furnished.student, "mentor": furnished.mentor, "admin": furnished.admin}.get(who)
+
+
+async def visit(visitor: Visitor, hosted: Hosted, furnished: Furnished, locale: str = "en") -> Page:
+    """Opens it, and what holds for every page of ours holds."""
+    visitor.locale = locale
+    answer = await visitor.page.goto(hosted.path.format(locale=locale, **furnished.ids))
+    assert answer is not None
+    assert answer.status == hosted.status
+    headers = await answer.all_headers()
+    policy = headers["content-security-policy"]
+    assert "unsafe" not in policy
+    assert "frame-ancestors 'none'" in policy
+    assert (headers["cache-control"], headers["x-content-type-options"]) == ("no-store", "nosniff")
+    person = person_of(furnished, hosted.who)
+    if person is not None:
+        assert person.http.headers["Authorization"].split()[1] not in await answer.text()
+    page = visitor.page
+    if "{locale}" in hosted.path:
+        assert await page.locator("html").get_attribute("lang") in (locale, f"{locale}-Latn")
+    assert (await page.title()).strip()
+    await expect(page.locator("h1")).to_have_count(1)
+    return page
+
+
+async def tab_to(page: Page, role: Role, name: str) -> None:
+    """With the Tab key alone, and its focus is seen."""
+    wanted = page.get_by_role(role, name=name, exact=True).first
+    await expect(wanted).to_be_visible()
+    await page.evaluate("document.activeElement?.blur()")
+    for _ in range(TABS_MAX):
+        await page.keyboard.press("Tab")
+        if await wanted.evaluate("one => one === document.activeElement"):
+            break
+    else:
+        raise AssertionError(f"{page.url}: {name} is not reached")
+    ring = await wanted.evaluate("one => { const s = getComputedStyle(one); return [s.outlineStyle, s.boxShadow]; }")
+    assert ring != ["none", "none"], f"{page.url}: nobody sees that {name} has the focus"
+
+
+@EVERY
+async def test_a_page_is_good_for_everybody(arrive: Arrive, stack: Stack, furnished: Furnished, hosted: Hosted) -> None:
+    visitor = await arrive(stack, person=person_of(furnished, hosted.who))
+    async with weighed(visitor.page, hosted.name) as weight:
+        page = await visit(visitor, hosted, furnished)
+    assert 0 < weight.wire_bytes <= WIRE_BYTES_MAX, weight
+    await axe(page)
+    await screenshot(page, f"{hosted.name}-desktop-light")
+    if hosted.main is not None:
+        await tab_to(page, *hosted.main)
+    await page.emulate_media(color_scheme="dark")
+    await axe(page)
+    await screenshot(page, f"{hosted.name}-desktop-dark")
+    await page.set_viewport_size(PHONE)
+    await screenshot(page, f"{hosted.name}-phone-dark")
+    await page.emulate_media(color_scheme="light")
+    await screenshot(page, f"{hosted.name}-phone-light")
+    await axe(page)
+    await page.set_viewport_size(TWICE_AS_LARGE)  # type: ignore[arg-type]
+    await is_within_its_width(page)
+    await page.set_viewport_size(SMALL_PHONE)
+    for locale in LANGUAGES:
+        await is_within_its_width(await visit(visitor, hosted, furnished, locale))
+    await screenshot(page, f"{hosted.name}-small-sr")
