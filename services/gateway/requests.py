@@ -19,7 +19,7 @@ from shared.contracts.orders import Interpretation, MockSessionEnded, MockSessio
 from shared.contracts.payment_commands import CommandReply, DepositCreated, MockSessionDecided, Refused
 from shared.contracts.queries import BalancesView, HealthView, PaymentView, TransactionPage, TransfersView, TransferView
 from shared.contracts.refunds import RefundMade, RefundPage, RefundRefused, RefundView
-from shared.contracts.sessions import SessionSaved, SessionView
+from shared.contracts.sessions import SessionPayments, SessionSaved, SessionView
 from shared.contracts.suspense import SuspenseItemView, SuspensePage
 from shared.contracts.withdrawals import WithdrawalPage, WithdrawalView
 from shared.delivery.errors import BrokerUnavailable, Busy, NoAnswer, Unroutable
@@ -36,6 +36,7 @@ CONFIRMED: Final[TypeAdapter[CommandReply[PaymentConfirmed]]] = TypeAdapter(Comm
 CANCELED: Final[TypeAdapter[CommandReply[PaymentCanceled]]] = TypeAdapter(CommandReply[PaymentCanceled])
 SESSION_SAVED: Final[TypeAdapter[CommandReply[SessionSaved]]] = TypeAdapter(CommandReply[SessionSaved])
 SESSION: Final[TypeAdapter[SessionView | Refused]] = TypeAdapter(Annotated[SessionView | Refused, Field(discriminator="type")])
+SESSION_PAYMENTS: Final[TypeAdapter[SessionPayments]] = TypeAdapter(SessionPayments)
 PAYMENT: Final[TypeAdapter[PaymentView | Refused]] = TypeAdapter(Annotated[PaymentView | Refused, Field(discriminator="type")])
 TRANSFER: Final[TypeAdapter[TransferView]] = TypeAdapter(TransferView)
 TRANSFERS: Final[TypeAdapter[TransfersView]] = TypeAdapter(TransfersView)

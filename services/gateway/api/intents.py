@@ -10,7 +10,7 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from services.gateway import confirming, exact_json
+from services.gateway import confirming, exact_json, paying_sessions
 from services.gateway.answers import AcceptedDeposit
 from services.gateway.answers.intents import CancellationAnswer, ConfirmationAnswer, IntentAnswer
 from services.gateway.api.deposits import own_locale
@@ -23,8 +23,6 @@ from services.gateway.idempotency import caller_of
 from services.gateway.parts import GatewayParts, Parts, SignedIn
 from services.gateway.problems import Problem
 from services.gateway.rendering import intents as rendering
-from services.gateway.requests import INTENT
-from shared.contracts.intents import CreateIntent
 from shared.methods import METHODS
 
 router = APIRouter(prefix="/api/v1/payments", tags=["payments"])
@@ -82,23 +80,20 @@ async def create_intent(request: Request, caller: SignedIn, parts: GatewayParts)
     body = await read_json(request, IntentRequest, parts.settings.body_limit_bytes)
     asked = body.value
     issued = issue(request, parts, caller=caller_of(caller.user_id), operation=_CREATE, fingerprint=body.fingerprint)
-    command = CreateIntent(
-        **issued.envelope,
-        payment_id=issued.resource_id,
-        user_id=caller.user_id,
+    wanted = paying_sessions.Wanted(
         session_id=asked.session_id,
         mentor_id=asked.mentor_id,
         amount_minor=asked.amount,
         currency=asked.currency,
         method=asked.method,
-        description=asked.description,
         locale=asked.locale or own_locale(caller) or parts.settings.default_locale,
+        description=asked.description,
         external_id=asked.external_id,
         metadata=asked.metadata,
     )
-    answer = await issued.ask(command, INTENT)
+    answer = await paying_sessions.pay(issued, caller, wanted)
     if answer is None:
-        return _accepted(issued, str(command.payment_id))
+        return _accepted(issued, str(issued.resource_id))
     created, replayed = answer
     return issued.made(rendering.intent_created(created), f"/api/v1/payments/{created.payment_id}", replayed=replayed)
 

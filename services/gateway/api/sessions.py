@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Query
@@ -19,6 +18,7 @@ from services.gateway.edge import request_id_of
 from services.gateway.fields import AmountMinor, CurrencyCode, RequestBody, SubjectId
 from services.gateway.idempotency import caller_of
 from services.gateway.parts import GatewayParts, SignedIn
+from services.gateway.paying_sessions import SESSION_ID_FORM, is_session_id
 from services.gateway.problems import Problem, RefusedByDecision
 from services.gateway.rendering import intents as rendering
 from services.gateway.requests import SESSION, SESSION_SAVED
@@ -29,12 +29,10 @@ from shared.contracts.sessions import GetSession, PutSession, SessionView
 router = APIRouter(prefix="/api/v1/sessions", tags=["sessions"])
 
 _PUT: Final = "PUT /api/v1/sessions/{session_id}"
-_FORM: Final = r"^[A-Za-z0-9][A-Za-z0-9._:@+-]{0,63}$"
-_ID: Final = re.compile(_FORM, re.ASCII)
 
 _ABOUT_ID: Final = "The mentor's own id of it: 1 to 64 letters, digits and ._:@+-, a letter or digit first."
 SessionId = Annotated[str, Path(description=_ABOUT_ID, examples=["1"])]
-NewSessionId = Annotated[str, Path(pattern=_FORM, description=_ABOUT_ID, examples=["1"])]
+NewSessionId = Annotated[str, Path(pattern=SESSION_ID_FORM, description=_ABOUT_ID, examples=["1"])]
 
 
 class SessionRequest(RequestBody):
@@ -105,7 +103,7 @@ async def get_session(
     session_id: SessionId,
     receipt: Annotated[str | None, Query(max_length=200, description="From the Location of a 202.", examples=[None])] = None,
 ) -> Response:
-    if not _ID.fullmatch(session_id):
+    if not is_session_id(session_id):
         raise Problem("session_not_found", "There is no such session.")
     request_id = request_id_of(request.scope)
     try:
