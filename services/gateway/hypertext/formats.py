@@ -10,6 +10,7 @@ from typing import Final
 from babel import Locale
 from babel.dates import format_date, format_time
 from babel.numbers import format_currency, format_decimal, get_currency_name, get_currency_symbol, get_decimal_symbol
+from babel.units import format_unit
 from markupsafe import Markup, escape
 
 from services.gateway.hypertext.catalogues import BABEL_LOCALES
@@ -17,6 +18,8 @@ from shared.money import EXPONENTS, major_text
 
 _NO_BREAK: Final = "\u00a0"
 _FRACTION: Final = re.compile(r"\.0+")
+_SECOND: Final = 1_000
+_SPANS: Final = (("day", 86_400 * _SECOND), ("hour", 3_600 * _SECOND), ("minute", 60 * _SECOND), ("second", _SECOND))
 
 
 class Formats:
@@ -61,6 +64,19 @@ class Formats:
         text = f"{format_date(utc, 'medium', self._locale)}, {format_time(utc, 'short', locale=self._locale)}"
         stamp = utc.isoformat(timespec="seconds").replace("+00:00", "Z")
         return Markup('<time datetime="{}">{} UTC</time>').format(escape(stamp), escape(text))
+
+    def clock(self, moment: datetime) -> Markup:
+        """A time element with the time of day to the millisecond, in UTC until pages.js knows better: for what happens within a second."""
+        stamp = moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return Markup('<time datetime="{}" data-clock>{} UTC</time>').format(stamp, stamp[11:-1])
+
+    def span(self, milliseconds: int) -> str:
+        """So much time, in the largest unit that it fills: 12 ms, 1.2 sec, 3 min, 2 days."""
+        for unit, length in _SPANS:
+            if milliseconds >= length:
+                whole = milliseconds // length if length != _SECOND else milliseconds // 100 / 10
+                return format_unit(whole, f"duration-{unit}", "short", locale=self._locale)
+        return format_unit(milliseconds, "duration-millisecond", "short", locale=self._locale)
 
     def day(self, day: date) -> str:
         return format_date(day, "medium", locale=self._locale)

@@ -7,11 +7,12 @@
   // Times are sent in UTC; the visitor's own clock is only known here.
   const inOwnZone = (root) => {
     const format = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" });
+    const clock = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3, hourCycle: "h23" });
     for (const element of root.querySelectorAll("time[datetime]")) {
       const moment = new Date(element.dateTime);
       if (Number.isNaN(moment.getTime())) continue;
       element.title = element.textContent;
-      element.textContent = format.format(moment);
+      element.textContent = ("clock" in element.dataset ? clock : format).format(moment);
     }
   };
 
@@ -42,4 +43,6 @@
   document.getElementById("errors")?.focus();
 
   inOwnZone(document);
+  // A page's own script has put fresh pieces of the page into it, and says so.
+  document.addEventListener("purser:content", (event) => inOwnZone(event.target));
 })();
