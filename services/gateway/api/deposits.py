@@ -16,15 +16,16 @@ from services.gateway.answers import AcceptedCompletion, AcceptedDeposit, Comple
 from services.gateway.auth import Caller
 from services.gateway.bodies import read_json
 from services.gateway.commands import issue
+from services.gateway.depositing import Wanted, start_deposit
 from services.gateway.documentation import OPENING, operation
 from services.gateway.fields import CurrencyCode, DecimalText, ExternalIdField, Locale, MetadataField, OpaqueId, RequestBody
 from services.gateway.idempotency import caller_of
 from services.gateway.mock_events import hand_in
 from services.gateway.parts import GatewayParts, SignedIn
 from services.gateway.problems import Problem, malformed
-from services.gateway.requests import DEPOSIT, MOCK_SESSION
+from services.gateway.requests import MOCK_SESSION
 from services.gateway.settlement import wait_until_settled
-from shared.contracts.payment_commands import CompleteMockSession, CreateDeposit
+from shared.contracts.payment_commands import CompleteMockSession
 from shared.methods import METHODS
 from shared.money import Money, MoneyError, parse_major
 
@@ -79,20 +80,16 @@ async def deposit(request: Request, caller: SignedIn, parts: GatewayParts) -> Re
     body = await read_json(request, DepositRequest, parts.settings.body_limit_bytes)
     money = _money(body.value.amount, body.value.currency)
     issued = issue(request, parts, caller=caller_of(caller.user_id), operation=_DEPOSIT, fingerprint=body.fingerprint)
-    command = CreateDeposit(
-        **issued.envelope,
-        payment_id=issued.resource_id,
-        user_id=caller.user_id,
-        amount_minor=money.amount_minor,
-        currency=money.currency,
+    wanted = Wanted(
+        money=money,
         method=body.value.method,
         locale=body.value.locale or own_locale(caller) or parts.settings.default_locale,
         external_id=body.value.external_id,
         metadata=body.value.metadata,
     )
-    answer = await issued.ask(command, DEPOSIT)
+    answer = await start_deposit(issued, caller, wanted)
     if answer is None:
-        payment_id = str(command.payment_id)
+        payment_id = str(issued.resource_id)
         return issued.accepted(f"/api/v1/payments/{payment_id}", payment_id, payment_id=payment_id)
     created, replayed = answer
     return issued.made(rendering.deposit_created(created), f"/api/v1/payments/{created.payment_id}", replayed=replayed)
