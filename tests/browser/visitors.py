@@ -12,6 +12,7 @@ from playwright.async_api import Browser, BrowserContext, Locator, Page, Viewpor
 
 from deploy.local.stack import Stack
 from services.gateway.auth import COOKIE
+from services.gateway.hypertext.formats import Formats
 from tests.browser.watching import Watch
 from tests.browser.words import Words
 from tests.flow.people import Person
@@ -71,6 +72,14 @@ class Visitor:
     async def sees(self, english: str, **values: object) -> None:
         """Waits until the page says so somewhere."""
         await expect(self.page.get_by_text(self.say(english, **values)).first).to_be_visible()
+
+    def money(self, amount_minor: int, currency: str = "rsd") -> str:
+        """As the pages of that language write it."""
+        return Formats(self.locale).money(amount_minor, currency)
+
+    async def has(self, amount_minor: int, currency: str = "rsd") -> None:
+        """Waits until the balance at the top of the page, which nobody reloads, says so."""
+        await expect(self.page.locator("header balance-widget [part=amount]")).to_have_text(self.money(amount_minor, currency))
 
     async def arrives(self, pattern: str) -> None:
         """Waits for a page whose path and query match the glob; {locale} in it is the visitor's."""
