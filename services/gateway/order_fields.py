@@ -16,15 +16,21 @@ EMAIL_MAX: Final = 254
 
 PHONE_MAX: Final = 64
 
+BORN_FROM: Final = date(1900, 1, 1)
+"""Nobody older is alive; payments refuses an earlier date of birth."""
+
+POINT_MAX: Final = 10
+"""Of a point's value, which begins at 0."""
+
 # Nothing that cannot be seen: it would be read as another address by whoever writes to it.
 _UNSEEN: Final = r"\s\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff"
-_EMAIL: Final = rf"[^{_UNSEEN}@<>\x22]{{1,64}}@[^{_UNSEEN}@<>\x22.]{{1,63}}(\.[^{_UNSEEN}@<>\x22.]{{1,63}}){{1,8}}"
-_PHONE: Final = r"[+]?([ ().\/-]{0,2}[0-9]){5,15}[ )]?"
+EMAIL_PATTERN: Final = rf"[^{_UNSEEN}@<>\x22]{{1,64}}@[^{_UNSEEN}@<>\x22.]{{1,63}}(\.[^{_UNSEEN}@<>\x22.]{{1,63}}){{1,8}}"
+PHONE_PATTERN: Final = r"[+]?([ ().\/-]{0,2}[0-9]){5,15}[ )]?"
 _WHOLE: Final = re.compile(r"(?P<digits>-?[0-9]{1,18})(\.0{1,31})?", re.ASCII)
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 
-_EMAIL_OR_NOTHING: Final = re.compile(rf"({_EMAIL})?")
-_PHONE_OR_NOTHING: Final = re.compile(rf"({_PHONE})?", re.ASCII)
+_EMAIL_OR_NOTHING: Final = re.compile(rf"({EMAIL_PATTERN})?")
+_PHONE_OR_NOTHING: Final = re.compile(rf"({PHONE_PATTERN})?", re.ASCII)
 
 
 def _email(value: str) -> str | None:
@@ -63,14 +69,16 @@ def _plain(value: Any) -> Any:
     return value
 
 
+def _schema(pattern: str, length_max: int) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "maxLength": length_max, "pattern": f"^ *({pattern})? *$"})
+
+
 EmailField = Annotated[
-    Annotated[str, AfterValidator(_email), WithJsonSchema({"type": "string", "maxLength": EMAIL_MAX, "pattern": f"^ *({_EMAIL})? *$"})]
-    | None,
+    Annotated[str, AfterValidator(_email), _schema(EMAIL_PATTERN, EMAIL_MAX)] | None,
     Field(description="This or phone; an empty text counts as missing.", examples=["ana@example.rs"]),
 ]
 PhoneField = Annotated[
-    Annotated[str, AfterValidator(_phone), WithJsonSchema({"type": "string", "maxLength": PHONE_MAX, "pattern": f"^ *({_PHONE})? *$"})]
-    | None,
+    Annotated[str, AfterValidator(_phone), _schema(PHONE_PATTERN, PHONE_MAX)] | None,
     Field(description="This or email; an empty text counts as missing.", examples=["+381 60 123 4567"]),
 ]
 _BirthDate = Annotated[date, BeforeValidator(_birth_date), WithJsonSchema({"type": "string", "format": "date"})]
@@ -79,7 +87,7 @@ BirthDateField = Annotated[
 ]
 DatedBirthDateField = Annotated[_BirthDate | None, Field(description="From 1900 on; left out, it is today.", examples=["1990-05-17"])]
 
-_CHAKRAS: Final = ["muladhara", "svadhisthana", "manipura", "anahata", "vishuddha", "ajna", "sahasrara"]
+CHAKRAS: Final = ["muladhara", "svadhisthana", "manipura", "anahata", "vishuddha", "ajna", "sahasrara"]
 _POINTS: Final = [{"chakra": "anahata", "value": 7}, {"chakra": "ajna", "value": 3}]
 
 PointsField = Annotated[
@@ -89,14 +97,14 @@ PointsField = Annotated[
         {
             "type": "array",
             "minItems": 1,
-            "maxItems": len(_CHAKRAS),
+            "maxItems": len(CHAKRAS),
             "items": {
                 "type": "object",
                 "additionalProperties": False,
                 "required": ["chakra", "value"],
                 "properties": {
-                    "chakra": {"type": "string", "enum": _CHAKRAS, "examples": ["anahata"]},
-                    "value": {"type": "integer", "minimum": 0, "maximum": 10, "examples": [7]},
+                    "chakra": {"type": "string", "enum": CHAKRAS, "examples": ["anahata"]},
+                    "value": {"type": "integer", "minimum": 0, "maximum": POINT_MAX, "examples": [7]},
                 },
             },
             "description": "What the product is made from; stored with the order. Of chakras: 1 to 7 points, each chakra once.",

@@ -19,14 +19,14 @@ from services.gateway.commands import Issued, issue, not_there_yet
 from services.gateway.documentation import OPENING, operation
 from services.gateway.edge import request_id_of
 from services.gateway.fields import ExternalIdField, Locale, MetadataField, RequestBody
-from services.gateway.guests import caller_of_order, guest_callers
+from services.gateway.guests import caller_of_order
 from services.gateway.idempotency import caller_of
 from services.gateway.order_fields import BirthDateField, DatedBirthDateField, EmailField, PhoneField, PointsField
+from services.gateway.ordering import Wanted, create_order_command, orderer
 from services.gateway.parts import AdminOnly, GatewayParts, GuestOrSignedIn, Parts
 from services.gateway.problems import Problem, RefusedByDecision, malformed
 from services.gateway.rendering import orders as rendering
 from services.gateway.requests import MARKED_PAID, ORDER, ORDER_CREATED
-from shared.contracts.base import new_id
 from shared.contracts.orders import CreateOrder, CreateOrderPayment, GetOrder, MarkOrderPaid, OrderView
 from shared.methods import METHODS
 
@@ -130,30 +130,22 @@ async def _create(
     form = body.value
     if form.email is None and form.phone is None:
         raise malformed("body", "email", msg="is required, or phone")
-    if caller is None:
-        name, *former = guest_callers(parts.keys, form.email, form.phone)
-    else:
-        name, former = caller_of(caller.user_id), []
-    issued = issue(request, parts, caller=name, operation=operation_name, fingerprint=body.fingerprint)
     own = None if caller is None else own_locale(caller)
-    command = CreateOrder(
-        **issued.envelope,
-        order_id=issued.resource_id,
-        payment_id=new_id(),
-        user_id=None if caller is None else caller.user_id,
-        former_callers=tuple(former),
+    wanted = Wanted(
         product=form.product,
         email=form.email,
         phone=form.phone,
         birth_date=form.birth_date,
-        dated_when_ordered=isinstance(form, OrderLinkRequest),
         points=form.points,
         method=form.method,
         locale=form.locale or own or parts.settings.default_locale,
+        dated_when_ordered=isinstance(form, OrderLinkRequest),
         external_id=form.external_id,
         metadata=form.metadata,
     )
-    return await _made(issued, command)
+    who = orderer(parts.keys, caller, wanted)
+    issued = issue(request, parts, caller=who.name, operation=operation_name, fingerprint=body.fingerprint)
+    return await _made(issued, create_order_command(issued, who, wanted))
 
 
 @router.post(
