@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from services.gateway import exact_json
 from services.gateway.answers.withdrawals import AcceptedWithdrawal, WithdrawalAnswer
-from services.gateway.api.withdrawals import WithdrawalId, path_of, require_possible
+from services.gateway.api.withdrawals import WithdrawalId
 from services.gateway.auth import Caller
 from services.gateway.bodies import read_json
 from services.gateway.commands import issue
@@ -20,8 +20,7 @@ from services.gateway.fields import RequestBody
 from services.gateway.idempotency import caller_of
 from services.gateway.parts import GatewayParts, Parts, SignedIn
 from services.gateway.rendering import withdrawals as rendering
-from services.gateway.requests import WITHDRAWN
-from shared.contracts.withdrawals import DecideWithdrawal
+from services.gateway.withdrawing import decide, path_of, require_possible
 
 router = APIRouter(prefix="/api/v1/withdrawals/{withdrawal_id}", tags=["withdrawals"])
 
@@ -155,16 +154,14 @@ async def _decide(
     path = f"POST /api/v1/withdrawals/{{withdrawal_id}}/{action.replace('_', '-')}"
     issued = issue(request, parts, caller=caller_of(caller.user_id), operation=path, fingerprint=fingerprint)
     decision: Any = f"resolve_{told.outcome}" if isinstance(told, ResolveRequest) else action
-    command = DecideWithdrawal(
-        **issued.envelope,
-        withdrawal_id=withdrawal_id,
-        actor_user_id=caller.user_id,
-        actor_is_admin=caller.identity.is_admin,
-        decision=decision,
+    answer = await decide(
+        issued,
+        caller,
+        withdrawal_id,
+        decision,
         reference=getattr(told, "reference", None),
         reason=getattr(told, "reason", None),
     )
-    answer = await issued.ask(command, WITHDRAWN)
     if answer is None:
         return issued.accepted(path_of(withdrawal_id), withdrawal_id, withdrawal_id=withdrawal_id)
     decided, replayed = answer

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Final, Literal
-from urllib.parse import quote
 
 from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
+from services.gateway import withdrawing
 from services.gateway.answers.withdrawals import AcceptedWithdrawal, FailedWithdrawal, WithdrawalAnswer, WithdrawalsAnswer
 from services.gateway.bodies import read_json
 from services.gateway.commands import issue, not_there_yet
@@ -22,55 +21,22 @@ from services.gateway.fields import (
     ExternalIdField,
     ExternalIdFilter,
     MetadataField,
-    OpaqueId,
     RequestBody,
     Time,
 )
 from services.gateway.idempotency import caller_of
 from services.gateway.parts import AdminOnly, GatewayParts, Parts, SignedIn
-from services.gateway.problems import Problem, RefusedByDecision, malformed
+from services.gateway.problems import RefusedByDecision, malformed
 from services.gateway.rendering import withdrawals as rendering
-from services.gateway.requests import WITHDRAWAL, WITHDRAWALS, WITHDRAWN
-from shared.contracts.withdrawals import (
-    BankAccount,
-    Card,
-    CreateWithdrawal,
-    GetWithdrawal,
-    ListWithdrawals,
-    WithdrawalPage,
-    WithdrawalView,
-)
+from services.gateway.withdrawing import BankAccountField, CardField, path_of, require_possible
+from shared.contracts.withdrawals import ListWithdrawals
 from shared.money import MoneyError, parse_major
 
 router = APIRouter(prefix="/api/v1", tags=["withdrawals"])
 
 _WITHDRAW: Final = "POST /api/v1/balance/withdraw"
-_ID: Final = re.compile(r"[\x21-\x7e]{1,100}")
-
-# Nothing that cannot be seen: it would be read as something else by whoever pays it out.
-_UNSEEN: Final = r"\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff"
-_NAME: Final = rf"^[^\s{_UNSEEN}]([^{_UNSEEN}]{{0,98}}[^\s{_UNSEEN}])?$"
-_ACCOUNT: Final = r"^[\x21-\x7e][\x20-\x7e]{2,62}[\x21-\x7e]$"
-
 WithdrawalId = Annotated[str, Path(description="The withdrawal's id.", examples=["0199d3a2-8f10-7c3e-9a51-6f6d2f0c1b7e"])]
 Receipt = Annotated[str | None, Query(max_length=200, description="From the Location of a 202.", examples=[None])]
-
-
-class BankAccountField(RequestBody):
-    type: Annotated[Literal["bank_account"], Field(examples=["bank_account"])]
-    account: Annotated[str, Field(pattern=_ACCOUNT, description="4 to 64 printable characters.", examples=["160-0000000056789-95"])]
-    name: Annotated[str, Field(pattern=_NAME, description="The account holder's.", examples=["Jelena Jovanović"])]
-
-
-class CardField(RequestBody):
-    type: Annotated[Literal["card"], Field(examples=["card"])]
-    payment_id: Annotated[
-        OpaqueId,
-        Field(
-            description="Of a payment that you have paid by card: completed, neither refunded nor disputed.",
-            examples=["0199d3a2-8f10-7c3e-9a51-6f6d2f0c1b7e"],
-        ),
-    ]
 
 
 class WithdrawRequest(RequestBody):
@@ -133,19 +99,10 @@ async def withdraw(request: Request, caller: SignedIn, parts: GatewayParts) -> R
     except MoneyError as error:
         raise malformed("body", "amount", msg=str(error)) from error
     issued = issue(request, parts, caller=caller_of(caller.user_id), operation=_WITHDRAW, fingerprint=body.fingerprint)
-    command = CreateWithdrawal(
-        **issued.envelope,
-        withdrawal_id=issued.resource_id,
-        user_id=caller.user_id,
-        amount_minor=money.amount_minor,
-        currency=money.currency,
-        destination=_destination(body.value.destination),
-        external_id=body.value.external_id,
-        metadata=body.value.metadata,
-    )
-    answer = await issued.ask(command, WITHDRAWN)
+    asked = body.value
+    answer = await withdrawing.withdraw(issued, caller, money, asked.destination, external_id=asked.external_id, metadata=asked.metadata)
     if answer is None:
-        withdrawal_id = str(command.withdrawal_id)
+        withdrawal_id = str(issued.resource_id)
         return issued.accepted(path_of(withdrawal_id), withdrawal_id, withdrawal_id=withdrawal_id)
     made, replayed = answer
     return issued.made(rendering.withdrawal(made), path_of(str(made.withdrawal_id)), replayed=replayed)
@@ -198,11 +155,10 @@ async def withdrawal(
 ) -> Response:
     require_possible(withdrawal_id)
     request_id = request_id_of(request.scope)
-    question = GetWithdrawal(
-        withdrawal_id=withdrawal_id, viewer_user_id=caller.user_id, viewer_is_admin=caller.identity.is_admin, correlation_id=request_id
-    )
     try:
-        view = await parts.services.question(question, WITHDRAWAL)
+        view = await withdrawing.find_withdrawal(
+            parts.services, withdrawal_id, caller.user_id, request_id, is_admin=caller.identity.is_admin
+        )
     except RefusedByDecision as refusal:
         if refusal.refused.code != "withdrawal_not_found":
             raise
@@ -210,24 +166,7 @@ async def withdrawal(
         if polled is None:
             raise
         return polled
-    assert isinstance(view, WithdrawalView)
     return Response(rendering.withdrawal(view), media_type="application/json")
-
-
-def _destination(asked: BankAccountField | CardField) -> BankAccount | Card:
-    if isinstance(asked, CardField):
-        return Card(payment_id=asked.payment_id)
-    return BankAccount(account=asked.account, name=asked.name)
-
-
-def require_possible(withdrawal_id: str) -> None:
-    """404 for what cannot be an id of ours."""
-    if not _ID.fullmatch(withdrawal_id):
-        raise Problem("withdrawal_not_found", "There is no such withdrawal.")
-
-
-def path_of(withdrawal_id: str) -> str:
-    return f"/api/v1/withdrawals/{quote(withdrawal_id, safe='')}"
 
 
 async def _listed(request: Request, parts: Parts, query: WithdrawalsQuery, *, user_id: str | None, for_admin: bool) -> Response:
@@ -243,6 +182,4 @@ async def _listed(request: Request, parts: Parts, query: WithdrawalsQuery, *, us
         cursor=query.cursor,
         correlation_id=request_id_of(request.scope),
     )
-    page = await parts.services.question(question, WITHDRAWALS)
-    assert isinstance(page, WithdrawalPage)
-    return Response(rendering.withdrawals(page), media_type="application/json")
+    return Response(rendering.withdrawals(await withdrawing.list_withdrawals(parts.services, question)), media_type="application/json")
