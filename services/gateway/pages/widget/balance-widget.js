@@ -42,7 +42,7 @@ class BalanceWidget extends HTMLElement {
     if (!this.#isHere) return;
     if (name === "api" || name === "credentials") this.#join();
     this.#line?.supply(this);
-    this.#render();
+    this.render();
   }
 
   // For the page's own scripts
@@ -91,15 +91,11 @@ class BalanceWidget extends HTMLElement {
   }
 
   show(balance, before) {
-    this.#render();
+    this.render();
     if (!before) return;
     const changeMinor = balance.available_minor - before.available_minor;
     if (changeMinor) this.#showChange(changeMinor, balance.currency);
     if (this.#line.isFirst(this, balance.currency)) this.#announce();
-  }
-
-  showState() {
-    this.#render();
   }
 
   // Joining and leaving
@@ -112,7 +108,7 @@ class BalanceWidget extends HTMLElement {
     const api = (this.getAttribute("api") || HERE).replace(/\/+$/, "");
     this.#line = lineOf(api, this.#getToken ? "omit" : credentials, this.#getToken);
     this.#line.join(this);
-    this.#render();
+    this.render();
   }
 
   #leave() {
@@ -165,7 +161,7 @@ class BalanceWidget extends HTMLElement {
     for (const element of [status, held, error, change]) element.hidden = true;
   }
 
-  #render() {
+  render() {
     const { label, amount, status, held, error, message, login, retry, box, before } = this.#parts;
     const { balance, state } = this;
     const words = this.#words();

@@ -243,6 +243,7 @@ class Line {
     const balances = answers.flatMap(({ value }) => value ?? []);
     if (balances.length) this.#meet(balances[0].user_id);
     this.defaultCurrency = answers[currencies.indexOf("")]?.value?.currency ?? this.defaultCurrency;
+    for (const widget of this.#widgets) if (!widget.currency) widget.render(); // what it shows may be known already
     const isNews = balances.map((balance) => this.#learn(balance)).includes("newer");
     if (this.#liveSince) {
       // News that the socket does not tell as well: it is dead.
@@ -303,7 +304,7 @@ class Line {
   #say(state, reason = "") {
     if (state === this.state && reason === this.reason) return;
     Object.assign(this, { state, reason });
-    for (const widget of this.#widgets) widget.showState();
+    for (const widget of this.#widgets) widget.render();
     this.#tell("purser:connection", reason ? { state, reason } : { state });
   }
 
