@@ -12,7 +12,7 @@ from playwright.async_api import Page
 
 from tests.servers import PROJECT
 
-_RULES: Final = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
+_TAGS: Final = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
 
 
 def screenshots_folder() -> Path:
@@ -30,9 +30,19 @@ async def screenshot(page: Page, name: str) -> Path:
 
 async def axe(page: Page) -> None:
     """axe-core finds nothing wrong: WCAG 2.2 A and AA, and its best practices."""
+    await _run_axe(page, {"type": "tag", "values": _TAGS})
+
+
+async def axe_of_colours(page: Page) -> None:
+    """The contrasts alone: for a page that axe has seen whole, in other colours."""
+    await _run_axe(page, {"type": "rule", "values": ["color-contrast"]})
+
+
+async def _run_axe(page: Page, run_only: dict[str, Any]) -> None:
     # Evaluated by the debugger, which a page's Content-Security-Policy does not bind; nothing is injected into the document.
-    await page.evaluate(_axe_script())
-    options = {"runOnly": {"type": "tag", "values": _RULES}, "resultTypes": ["violations"]}
+    if not await page.evaluate("typeof axe === 'object'"):
+        await page.evaluate(_axe_script())
+    options = {"runOnly": run_only, "resultTypes": ["violations"]}
     result: dict[str, Any] = await page.evaluate("options => axe.run(document, options)", options)
     found = [
         f"{rule['id']}: {rule['help']}: {node['target']} {node['html'][:200]} {node['failureSummary']}"

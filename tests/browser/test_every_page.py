@@ -12,7 +12,7 @@ from playwright.async_api import Page, expect
 from deploy.local.stack import Stack
 from tests.browser.conftest import Arrive
 from tests.browser.furnished import Furnished, furnish
-from tests.browser.looking import axe, is_within_its_width, screenshot
+from tests.browser.looking import axe, axe_of_colours, is_within_its_width, screenshot
 from tests.browser.visitors import DESKTOP, PHONE, SMALL_PHONE, Role, Visitor
 from tests.browser.weighing import weighed
 from tests.browser.words import LANGUAGES
@@ -113,7 +113,7 @@ async def test_a_page_is_good_for_everybody(arrive: Arrive, stack: Stack, furnis
     if hosted.main is not None:
         await tab_to(page, *hosted.main)
     await page.emulate_media(color_scheme="dark")
-    await axe(page)
+    await axe_of_colours(page)
     await screenshot(page, f"{hosted.name}-desktop-dark")
     await page.set_viewport_size(PHONE)
     await screenshot(page, f"{hosted.name}-phone-dark")
