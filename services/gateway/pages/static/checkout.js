@@ -6,10 +6,11 @@
   const form = document.getElementById("checkout");
   const button = document.getElementById("pay");
   const told = document.getElementById("told");
-  const { publishableKey, clientSecret, returnPath, language, failed, blocked, working } = form.dataset;
+  const { publishableKey, clientSecret, paymentId, returnPath, language, failed, blocked, working } = form.dataset;
   // On the host that the payer has typed, where their cookie is.
   const returnUrl = new URL(returnPath, window.location.href).href;
   const label = button.textContent;
+  const dark = window.matchMedia("(prefers-color-scheme: dark)");
 
   // Text only: what a provider says is shown, never run.
   const tell = (text) => {
@@ -26,15 +27,36 @@
 
   const isPaid = (intent) => Boolean(intent) && ["succeeded", "processing", "requires_capture"].includes(intent.status);
 
+  // Stripe's fields in our colours: its frame does not see the page's own tokens, so it is told what they are now.
+  const appearance = () => {
+    const style = getComputedStyle(document.documentElement);
+    const token = (name) => style.getPropertyValue(name).trim();
+    return {
+      theme: dark.matches ? "night" : "stripe",
+      labels: "above",
+      variables: {
+        colorPrimary: token("--accent"),
+        colorBackground: token("--card"),
+        colorText: token("--ink"),
+        colorTextSecondary: token("--muted"),
+        colorDanger: token("--bad"),
+        borderRadius: token("--radius-small"),
+        fontFamily: "system-ui, sans-serif",
+        fontSizeBase: "16px",
+      },
+    };
+  };
+
   const start = () => {
     const stripe = window.Stripe(publishableKey);
-    const elements = stripe.elements({ clientSecret, locale: language });
+    const elements = stripe.elements({ clientSecret, locale: language, appearance: appearance() });
     const element = elements.create("payment");
     element.on("ready", () => {
       button.disabled = false;
     });
     element.on("loaderror", () => tell(blocked));
     element.mount("#payment-element");
+    dark.addEventListener("change", () => elements.update({ appearance: appearance() }));
 
     form.addEventListener("submit", async (event) => {
       event.preventDefault();
@@ -52,6 +74,11 @@
       busy(false);
     });
   };
+
+  // Paid in another tab meanwhile: nobody is to pay it here again.
+  document.addEventListener("purser:payment", (event) => {
+    if (event.detail.payment_id === paymentId && event.detail.status !== "pending") goOn();
+  });
 
   try {
     start();

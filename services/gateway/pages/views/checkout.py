@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from services.gateway.auth import Caller
 from services.gateway.edge import request_id_of
+from services.gateway.pages.session_desk import session_path
 from services.gateway.pages.stripe_js import language, stripe_js
 from services.gateway.pages.visits import log_in_first, see, uuid_of, visit_of
 from services.gateway.parts import GatewayParts, Parts
@@ -52,7 +53,7 @@ async def show(request: Request, parts: GatewayParts, locale: str, session_id: s
         stripe_js=script.address,
         language=language(visit.locale),
         failed=visit.query.get("error") == "payment_failed",
-        back=f"/{visit.locale}/balance/deposit" if view.order_id is None else view.failure_path,
+        back=_back(view, visit.locale),
     )
 
 
@@ -71,6 +72,13 @@ async def _session(request: Request, parts: Parts, session_id: str, caller: Call
         return None
     assert isinstance(view, CheckoutView)
     return view
+
+
+def _back(view: CheckoutView, locale: str) -> str:
+    """Where the payer can choose another way to pay."""
+    if view.order_id is not None:
+        return view.failure_path
+    return f"/{locale}/balance/deposit" if view.coaching_session_id is None else f"{session_path(locale, view.coaching_session_id)}/pay"
 
 
 def _no_session() -> Problem:

@@ -1,0 +1,146 @@
+"""Paying for a session: one form for every way to pay, which makes one payment however often it is sent."""
+
+from __future__ import annotations
+
+from typing import Final
+from urllib.parse import quote
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from services.gateway import confirming, exact_json, paying_sessions, receipts
+from services.gateway.auth import Caller
+from services.gateway.commands import issue
+from services.gateway.idempotency import caller_of
+from services.gateway.pages.forms import Form, check_form, form_key, read_form
+from services.gateway.pages.session_desk import CHOICE, Desk, desk, result_path
+from services.gateway.pages.visits import Visit, log_in_first, path_within, see, uuid_of, visit_of
+from services.gateway.parts import GatewayParts
+from services.gateway.problems import Problem, RefusedByDecision, status_of
+from services.gateway.requests import PAYMENT
+from shared.contracts.history import ListedPayment
+from shared.contracts.queries import GetPayment, PaymentView
+
+router = APIRouter(include_in_schema=False)
+
+_PAY: Final = "POST /{locale}/sessions/{session_id}/pay"
+_CANCEL: Final = "POST /{locale}/sessions/{session_id}/pay: another way"
+_FAILED: Final = frozenset({"failed", "canceled", "expired"})
+_TOLD_ON_THE_PAGE: Final = frozenset(
+    {
+        "insufficient_funds", "amount_mismatch", "own_session", "payment_rejected", "provider_unavailable", "provider_not_configured",
+        "amount_not_available", "currency_not_available", "method_not_available", "deadline_passed", "idempotency_key_in_use",
+    }
+)  # fmt: skip
+
+
+@router.get("/{locale}/sessions/{session_id}/pay")
+async def show(request: Request, parts: GatewayParts, locale: str, session_id: str) -> Response:
+    visit = visit_of(request, parts, locale)
+    if visit.caller is None:
+        return log_in_first(request, parts, visit.locale)
+    found = await desk(visit, visit.caller, session_id)
+    return found.page(failed=await _failed(visit, visit.caller, session_id))
+
+
+@router.post("/{locale}/sessions/{session_id}/pay")
+async def pay(request: Request, parts: GatewayParts, locale: str, session_id: str) -> Response:
+    visit = visit_of(request, parts, locale)
+    form = await read_form(request)
+    if visit.caller is None:
+        return log_in_first(request, parts, visit.locale)
+    check_form(parts, request, visit.caller, form, session_id)
+    key, method = form_key(form), form.get(CHOICE, "")
+    found = await desk(visit, visit.caller, session_id)
+    if found.standing.paid is not None and key != found.attempt:
+        # The form is from before that payment: out of the browser's memory, or another tab's.
+        return see(result_path(visit.locale, session_id, found.standing.paid.payment_id))
+    if found.is_own:
+        return found.page(status=status_of("own_session"))
+    if errors := found.wrong(form):
+        return found.page(status=status_of("amount_mismatch" if "" in errors else "invalid_request"), chosen=method, errors=errors)
+    try:
+        if (begun := found.standing.open) is not None:
+            if found.same(begun, method):
+                return await _go_on(visit, found, begun)
+            if (onward := await _give_up(visit, found, begun)) is not None:
+                return onward
+        return await _pay(visit, found, key, method)
+    except RefusedByDecision as refusal:
+        return _refused(found, form, refusal)
+
+
+async def _pay(visit: Visit, found: Desk, key: str, method: str) -> Response:
+    session, caller = found.session, found.caller
+    fields = {"method": method, "mentor_id": session.mentor_id, "amount": session.price_minor, "currency": session.currency}
+    fingerprint = exact_json.fingerprint(f"/sessions/{session.session_id}/pay", b"", fields)
+    own_key = f"{key}:{method}:{session.price_minor}:{session.currency}"
+    issued = issue(visit.request, visit.parts, caller=caller_of(caller.user_id), operation=_PAY, fingerprint=fingerprint, key=own_key)
+    wanted = paying_sessions.Wanted(session.session_id, session.mentor_id, session.price_minor, session.currency, method, visit.locale)
+    answer = await paying_sessions.pay(issued, caller, wanted)
+    if answer is None:
+        receipt = receipts.sign(
+            visit.parts.keys, resource_id=str(issued.resource_id), caller=issued.idempotency.caller, deadline=issued.deadline
+        )
+        return see(f"{result_path(visit.locale, session.session_id, issued.resource_id)}&receipt={quote(receipt, safe='')}")
+    created, _ = answer
+    result = result_path(visit.locale, session.session_id, created.payment_id)
+    if created.payment_url is None:
+        return see(result)
+    # A payment page elsewhere is linked to from the result, not redirected to: this page's forms may lead nowhere but home.
+    return see(path_within(visit.parts, created.payment_url) or result)
+
+
+async def _go_on(visit: Visit, found: Desk, begun: ListedPayment) -> Response:
+    """To where the payment that is open already is paid."""
+    view = await _payment(visit, found.caller, str(begun.payment_id))
+    onward = None if view.payment_url is None or view.status != "pending" else path_within(visit.parts, view.payment_url)
+    return see(onward or result_path(visit.locale, found.session.session_id, view.payment_id))
+
+
+async def _give_up(visit: Visit, found: Desk, begun: ListedPayment) -> Response | None:
+    """The payer has chosen another way: what they began before may not be paid as well. None: nobody can pay that any more."""
+    fingerprint = exact_json.fingerprint(f"/payments/{begun.payment_id}/cancel", b"", None)
+    issued = issue(visit.request, visit.parts, caller=caller_of(found.caller.user_id), operation=_CANCEL, fingerprint=fingerprint)
+    result = see(result_path(visit.locale, found.session.session_id, begun.payment_id))
+    try:
+        answer = await confirming.cancel(issued, found.caller, str(begun.payment_id))
+    except RefusedByDecision as refusal:
+        if refusal.refused.code == "session_final":
+            return None
+        if refusal.refused.code in ("already_paid", "payment_processing", "payment_not_cancelable"):
+            return result
+        raise
+    return result if answer is None else None
+
+
+def _refused(found: Desk, form: Form, refusal: RefusedByDecision) -> Response:
+    code = refusal.refused.code
+    if code == "session_final":
+        # The form's payment is over: the page, opened anew, begins another one.
+        return see(f"{found.path}/pay")
+    if code not in _TOLD_ON_THE_PAGE:
+        raise refusal
+    page = found.page(status=status_of(code), chosen=form.get(CHOICE), errors=found.refusal(code))
+    page.headers.update(Problem(code, refusal.refused.detail).headers)
+    return page
+
+
+async def _failed(visit: Visit, caller: Caller, session_id: str) -> bool:
+    """Is the payment that the payer comes back from one that failed? The query proves nothing."""
+    if visit.query.get("error") != "payment_failed":
+        return False
+    try:
+        nothing = Problem("payment_not_found", "There is no such payment.")
+        view = await _payment(visit, caller, str(uuid_of(visit.query.get("session_id"), nothing)))
+    except (Problem, RefusedByDecision):
+        return False
+    return view.status in _FAILED and view.coaching_session_id == session_id
+
+
+async def _payment(visit: Visit, caller: Caller, payment_id: str) -> PaymentView:
+    asked = GetPayment(payment_id=payment_id, viewer_user_id=caller.user_id, correlation_id=visit.request_id)
+    view = await visit.parts.services.question(asked, PAYMENT)
+    assert isinstance(view, PaymentView)
+    return view
