@@ -31,7 +31,24 @@ from services.gateway.api import (
 from services.gateway.docs import docs_router
 from services.gateway.edge import Edge
 from services.gateway.pages.troubles import trouble
-from services.gateway.pages.views import checkout, deposit_results, files, login, mock_payment, order_results, start
+from services.gateway.pages.views import (
+    admin,
+    admin_log,
+    admin_suspense,
+    admin_withdrawals,
+    checkout,
+    deposit,
+    deposit_results,
+    files,
+    login,
+    mock_payment,
+    order_form,
+    order_payments,
+    order_results,
+    session_payment,
+    session_result,
+    start,
+)
 from services.gateway.parts import Parts
 from services.gateway.rate_limit import RateLimit
 from services.gateway.webhook_document import webhook_paths
@@ -76,7 +93,24 @@ def create_app(parts: Parts) -> Edge:
     ):
         app.include_router(resource.router)
     app.include_router(docs_router())
-    for page in (files, start, mock_payment, checkout, login, deposit_results, order_results):
+    for page in (
+        files,
+        start,
+        mock_payment,
+        checkout,
+        login,
+        deposit,
+        deposit_results,
+        order_form,
+        order_payments,
+        order_results,
+        session_payment,
+        session_result,
+        admin,
+        admin_withdrawals,
+        admin_suspense,
+        admin_log,
+    ):
         app.include_router(page.router)
     errors.install(app)
     documentation.install(app, public_url=parts.settings.public_url, more_paths=webhook_paths())
