@@ -1,0 +1,106 @@
+// An order that is on its way: the page is asked for again, ever more rarely, until it says what has become of the order.
+"use strict";
+
+(() => {
+  const FIRST_MS = 1000;
+  const GROWTH = 1.4;
+  const LONGEST_MS = 15_000;
+  const PATIENCE_MS = 10 * 60_000;
+  const LOST_AFTER = 3;
+  const ANSWER_MS = 20_000;
+
+  const told = document.getElementById("told");
+  const look = document.getElementById("look");
+
+  const offer = () => {
+    for (const button of document.querySelectorAll("[data-copy], [data-print]")) button.hidden = false;
+  };
+
+  const copy = async (button) => {
+    const link = document.getElementById(button.dataset.copy);
+    link.select();
+    try {
+      await navigator.clipboard.writeText(link.value);
+    } catch {
+      // Without the right to the clipboard it stays selected, to be copied by hand.
+      return;
+    }
+    document.getElementById("copied").textContent = button.dataset.done;
+    const before = button.textContent;
+    button.textContent = button.dataset.done;
+    setTimeout(() => {
+      button.textContent = before;
+    }, 2000);
+  };
+
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("button");
+    if (button?.dataset.copy) copy(button);
+    else if (button && "print" in button.dataset) window.print();
+  });
+  offer();
+
+  const isWaiting = (page) => page.getElementById("order")?.dataset.waiting === "yes";
+  if (!told || !isWaiting(document)) return;
+
+  const say = (text, kind = told.className) => {
+    told.className = kind;
+    if (told.textContent !== text) told.textContent = text;
+  };
+
+  /** Shows what the page says now; false when it is to be asked again. */
+  const show = (page) => {
+    const [before, now] = [document.getElementById("order"), page.getElementById("order")];
+    const message = page.getElementById("told");
+    say(message.textContent, message.className);
+    if (before.dataset.state !== now.dataset.state) {
+      const shown = document.adoptNode(now);
+      before.replaceWith(shown);
+      shown.dispatchEvent(new CustomEvent("purser:content", { bubbles: true }));
+      offer();
+    }
+    return !isWaiting(document);
+  };
+
+  /** true when there is nothing more to ask. */
+  const ask = async () => {
+    const answer = await fetch(location.href, { headers: { Accept: "text/html" }, cache: "no-store", signal: AbortSignal.timeout(ANSWER_MS) });
+    if (answer.status >= 500 || answer.status === 429) throw new Error(`status ${answer.status}`);
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    if (!answer.ok || answer.redirected || !page.getElementById("order") || !page.getElementById("told")) {
+      location.replace(answer.redirected ? answer.url : location.href);
+      return true;
+    }
+    return show(page);
+  };
+
+  const visible = () =>
+    new Promise((resolve) => {
+      if (!document.hidden) resolve();
+      else document.addEventListener("visibilitychange", () => resolve(), { once: true });
+    });
+  const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+
+  const wait = async () => {
+    look.hidden = true;
+    const until = Date.now() + PATIENCE_MS;
+    let failures = 0;
+    for (let delay = FIRST_MS; Date.now() < until; delay = Math.min(delay * GROWTH, LONGEST_MS)) {
+      // Many pages that lost the same server do not come back at the same moment.
+      await pause(delay * (0.8 + 0.4 * Math.random()));
+      await visible();
+      try {
+        if (await ask()) return;
+        failures = 0;
+      } catch {
+        failures += 1;
+        if (failures >= LOST_AFTER) say(told.dataset.lost);
+      }
+    }
+    say(told.dataset.late);
+    look.hidden = false;
+  };
+
+  look.querySelector("button").addEventListener("click", wait);
+  wait();
+})();
