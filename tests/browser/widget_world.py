@@ -75,10 +75,15 @@ class Line:
         await self.page.wait_for_function(f"([kind, detail]) => told.some(([type, one]) => type === kind && {fits})", arg=event)
 
 
+async def listen(visitor: Visitor) -> Line:
+    """To what the next page that is opened in this tab does and is told."""
+    await visitor.page.add_init_script(_LISTEN)
+    return Line(visitor.page)
+
+
 async def watched(visitor: Visitor, path: str = ANY_PAGE) -> tuple[Line, Seen]:
     """The page opened in the tab in front, once its widget is live."""
-    await visitor.page.add_init_script(_LISTEN)
-    line = Line(visitor.page)
+    line = await listen(visitor)
     await visitor.open(path, status=404 if path == ANY_PAGE else 200)
     seen = Seen(visitor.page)
     await seen.is_("live")

@@ -9,14 +9,17 @@ class Api {
   /** Somebody else may be logged in since this was last set to false. */
   isRenewed = false;
   #secret = null; // a promise: the bearer token, or the cookie's CSRF token
+  #isExpired = false; // the last one was
 
   /** `getToken` decides alone: with it no cookie is sent. */
   constructor(base, credentials, getToken) {
     Object.assign(this, { base, credentials, getToken });
   }
 
-  forget() {
+  /** The token is not taken any more: the next request gets another one. */
+  expire() {
     this.#secret = null;
+    this.isRenewed = this.#isExpired = true;
   }
 
   /** The answer's object. An error has `status` and `retryAfterMs`, if the gateway answered at all; 401: nobody is logged in. */
@@ -24,10 +27,10 @@ class Api {
     const headers = {};
     let secret;
     if (this.getToken) {
-      secret = this.#secret ??= this.#kept(this.#token(isRepeated));
+      secret = this.#secret ??= this.#kept(this.#token());
       headers.Authorization = `Bearer ${await secret}`;
     } else if (method !== "GET") {
-      secret = this.#secret ??= this.#kept(this.#csrfToken(isRepeated));
+      secret = this.#secret ??= this.#kept(this.#csrfToken());
       headers["X-CSRF-Token"] = await secret;
     }
     const response = await fetch(`${this.base}/api/v1${path}`, {
@@ -40,8 +43,7 @@ class Api {
     if (response.ok) return response.json();
     const { status } = response;
     if (secret && !isRepeated && status === (this.getToken ? 401 : 403)) {
-      if (this.#secret === secret) this.forget();
-      this.isRenewed = true;
+      if (this.#secret === secret) this.expire();
       return this.request(method, path, true);
     }
     throw Object.assign(new Error(`${method} ${path}: ${status}`), { status, retryAfterMs: 1000 * response.headers.get("Retry-After") || 0 });
@@ -49,20 +51,22 @@ class Api {
 
   /** The same promise, forgotten when it fails. */
   #kept(secret) {
-    secret.catch(() => this.#secret === secret && this.forget());
+    secret.catch(() => {
+      if (this.#secret === secret) this.#secret = null;
+    });
     return secret;
   }
 
-  async #token(isExpired) {
+  async #token() {
     const late = new Promise((_, reject) => setTimeout(reject, ANSWER_MS, new Error("getToken: no answer")));
-    const token = await Promise.race([this.getToken({ expired: isExpired }), late]);
+    const token = await Promise.race([this.getToken({ expired: this.#isExpired }), late]);
     if (!token) throw Object.assign(new Error("getToken: nobody is logged in"), { status: 401 });
     return token;
   }
 
-  async #csrfToken(isExpired) {
+  async #csrfToken() {
     // Another site's page may have such an element too, for itself.
     const own = this.base === location.origin && document.querySelector('meta[name="csrf-token"]')?.content;
-    return (!isExpired && own) || (await this.request("GET", "/me")).csrf_token;
+    return (!this.#isExpired && own) || (await this.request("GET", "/me")).csrf_token;
   }
 }

@@ -9,7 +9,7 @@ const STYLES = new CSSStyleSheet();
 STYLES.replaceSync(BUILT.styles);
 
 class BalanceWidget extends HTMLElement {
-  static observedAttributes = ["api", "credentials", "currency", "lang", "login"];
+  static observedAttributes = ["api", "credentials", "currency", "lang", "login", "poll-seconds"];
   #getToken = null;
   #line = null;
   #parts = {};
@@ -41,6 +41,7 @@ class BalanceWidget extends HTMLElement {
   attributeChangedCallback(name) {
     if (!this.#isHere) return;
     if (name === "api" || name === "credentials") this.#join();
+    if (name === "poll-seconds") this.#line?.askLater();
     this.#line?.supply(this);
     this.render();
   }

@@ -180,18 +180,23 @@ class Line {
     if (why.status === 401) {
       this.#redialTimer = 0;
       this.#say("lost", "login");
-      this.#askLater(); // whoever has logged in again is seen by that
+      this.askLater(); // whoever has logged in again is seen by that
       return;
+    }
+    if (why.code === UNAUTHORIZED) {
+      this.#api.expire();
+      if (!this.#refused) {
+        this.#refused = true;
+        this.#dial();
+        return;
+      }
     }
     let waitMs = Math.min(BACKOFF_MS.least * 2 ** this.#failures++, BACKOFF_MS.most) * (0.5 + Math.random() / 2);
     if (why.code === SERVICE_RESTART && this.#failures === 1) waitMs /= 2;
-    if (why.code === UNAUTHORIZED && !this.#refused) {
-      this.#refused = true;
-      waitMs = 0;
-    }
     this.#redialTimer = setTimeout(() => this.#dial(), Math.max(waitMs, why.retryAfterMs ?? 0));
-    // Not again where the ticket's way, which is the same, has just failed.
-    if (this.state !== "asking" && (wasDialled || this.state !== "lost")) this.ask();
+    // At once, unless it is known what that would tell.
+    const isGone = !wasDialled && !why.status;
+    if (this.state === "lost" ? wasDialled : this.state !== "asking" || isGone) this.ask();
   }
 
   #hear(frame) {
@@ -217,7 +222,7 @@ class Line {
     for (const balance of balances) this.#learn(balance);
     for (const widget of this.#widgets) this.supply(widget); // what never moved is not listed
     this.#say("live");
-    this.#askLater();
+    this.askLater();
   }
 
   // Asking
@@ -253,15 +258,16 @@ class Line {
       else this.#say("lost", answers.some(({ reason }) => reason.status === 401) ? "login" : "unreachable");
       if (balances.length && !this.#redialTimer) this.#dial();
     }
-    this.#askLater();
+    this.askLater();
   }
 
-  #askLater() {
+  /** Again after as long as the widgets say now. */
+  askLater() {
     clearTimeout(this.#pollTimer);
     this.#pollTimer = setTimeout(
       () => {
         // Nobody looks: asked when somebody does.
-        if (document.hidden || (this.#liveSince && ++this.#polls % CHECK_EVERY)) this.#askLater();
+        if (document.hidden || (this.#liveSince && ++this.#polls % CHECK_EVERY)) this.askLater();
         else this.ask();
       },
       this.#pollMs * (0.9 + Math.random() / 5),
