@@ -8,6 +8,7 @@ from urllib.parse import quote, urlencode
 from starlette.requests import Request
 from starlette.responses import Response
 
+from services.gateway.config import LOCALES
 from services.gateway.pages.visits import see, uuid_of
 from services.gateway.problems import Problem
 
@@ -27,3 +28,9 @@ def without_what_was_appended(request: Request, locale: str) -> Response | None:
     kept = [(name, value) for name, value in query.multi_items() if name not in _APPENDED]
     # The path as it was asked for: whoever made it up may have put anything there.
     return see(quote(request.scope["path"]) + (f"?{urlencode(kept)}" if kept else ""))
+
+
+def in_language(path: str, locale: str) -> str:
+    """A page of ours as whoever is here speaks, whatever language its payment was begun in."""
+    head, slash, rest = path.removeprefix("/").partition("/")
+    return f"/{locale}/{rest}" if slash and head in LOCALES else path

@@ -25,5 +25,12 @@
     label.append(input, text);
     list.append(label);
   }
-  tell({ type: "ready", height: Math.ceil(document.documentElement.getBoundingClientRect().height) });
+
+  // The merchant's colours, as custom properties of this document.
+  window.addEventListener("message", (event) => {
+    if (event.source !== window.parent || !event.data.stripeEmulator) return;
+    for (const [name, value] of Object.entries(event.data.variables)) document.documentElement.style.setProperty(`--${name}`, value);
+  });
+  new ResizeObserver(() => tell({ type: "height", height: Math.ceil(document.body.getBoundingClientRect().height) })).observe(document.body);
+  tell({ type: "ready" });
 })();

@@ -39,8 +39,20 @@
     }
   };
 
+  // docs.stripe.com/elements/appearance-api: plain values; the frame is another document, where a page's own custom properties mean nothing.
+  const checkedAppearance = (appearance = {}) => {
+    for (const [name, value] of Object.entries(appearance.variables || {})) {
+      const plain = typeof value === "string" && value.trim() !== "" && !value.includes("var(");
+      if (!plain || (name.startsWith("color") && !CSS.supports("color", value))) {
+        throw new IntegrationError(`Invalid value for appearance.variables.${name}: ${JSON.stringify(value)}.`);
+      }
+    }
+    return appearance;
+  };
+
   class PaymentElement {
-    constructor() {
+    constructor(appearance) {
+      this.appearance = appearance;
       this.method = null;
       this.frame = null;
       this.listeners = {};
@@ -66,12 +78,19 @@
     hear(event) {
       if (!this.frame || event.source !== this.frame.contentWindow || event.origin !== ORIGIN || !event.data.stripeEmulator) return;
       if (event.data.type === "ready") {
-        this.frame.style.height = `${Number(event.data.height)}px`;
+        this.look(this.appearance);
         this.say("ready", {});
+      } else if (event.data.type === "height") {
+        this.frame.style.height = `${Number(event.data.height)}px`;
       } else if (event.data.type === "change") {
         this.method = String(event.data.method);
         this.say("change", { complete: true, empty: false, value: { type: this.method.startsWith("pm_card") ? "card" : "sepa_debit" } });
       }
+    }
+
+    look(appearance) {
+      this.appearance = appearance;
+      if (this.frame) this.frame.contentWindow.postMessage({ stripeEmulator: true, variables: appearance.variables || {} }, ORIGIN);
     }
 
     on(event, listener) {
@@ -96,16 +115,17 @@
   }
 
   class Elements {
-    constructor(clientSecret) {
+    constructor({ clientSecret, appearance }) {
       intentOf(clientSecret);
       this.clientSecret = clientSecret;
+      this.appearance = checkedAppearance(appearance);
       this.element = null;
     }
 
     create(type) {
       if (type !== "payment") throw new IntegrationError(`This stand-in has no element of type ${type}.`);
       if (this.element) throw new IntegrationError("Can only create one Element of type payment.");
-      this.element = new PaymentElement();
+      this.element = new PaymentElement(this.appearance);
       return this.element;
     }
 
@@ -113,7 +133,11 @@
       return type === "payment" ? this.element : null;
     }
 
-    update() {}
+    update({ appearance } = {}) {
+      if (!appearance) return;
+      this.appearance = checkedAppearance(appearance);
+      if (this.element) this.element.look(this.appearance);
+    }
 
     async fetchUpdates() {
       return {};
@@ -132,7 +156,7 @@
 
     elements(options) {
       if (!options || !options.clientSecret) throw new IntegrationError("This stand-in needs elements({clientSecret}).");
-      return new Elements(options.clientSecret);
+      return new Elements(options);
     }
 
     async confirmPayment(options) {

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from services.gateway.auth import Caller
 from services.gateway.edge import request_id_of
+from services.gateway.pages.returns import in_language
 from services.gateway.pages.session_desk import session_path
 from services.gateway.pages.stripe_js import language, stripe_js
 from services.gateway.pages.visits import log_in_first, see, uuid_of, visit_of
@@ -36,7 +37,7 @@ async def show(request: Request, parts: GatewayParts, locale: str, session_id: s
             return log_in_first(request, parts, visit.locale)
         raise _no_session()
     if view.status != "pending":
-        return see(view.failure_path if view.status in _FAILED else view.success_path)
+        return see(in_language(view.failure_path if view.status in _FAILED else view.success_path, visit.locale))
     if view.client_secret is None:
         # Its address was guessed early: the provider has not answered yet.
         return visit.page("checkout_early.html", refresh_seconds=REFRESH_SECONDS, session=view)
@@ -49,6 +50,7 @@ async def show(request: Request, parts: GatewayParts, locale: str, session_id: s
         "checkout.html",
         sources=script.sources,
         session=view,
+        return_path=in_language(view.success_path, visit.locale),
         publishable_key=key,
         stripe_js=script.address,
         language=language(visit.locale),
@@ -77,7 +79,7 @@ async def _session(request: Request, parts: Parts, session_id: str, caller: Call
 def _back(view: CheckoutView, locale: str) -> str:
     """Where the payer can choose another way to pay."""
     if view.order_id is not None:
-        return view.failure_path
+        return in_language(view.failure_path, locale)
     return f"/{locale}/balance/deposit" if view.coaching_session_id is None else f"{session_path(locale, view.coaching_session_id)}/pay"
 
 

@@ -14,6 +14,7 @@ from services.gateway.auth import Caller
 from services.gateway.commands import issue
 from services.gateway.idempotency import caller_of
 from services.gateway.pages.forms import Form, check_form, form_key, read_form
+from services.gateway.pages.returns import in_language
 from services.gateway.pages.session_desk import CHOICE, Desk, desk, result_path
 from services.gateway.pages.visits import Visit, log_in_first, path_within, see, uuid_of, visit_of
 from services.gateway.parts import GatewayParts
@@ -89,14 +90,19 @@ async def _pay(visit: Visit, found: Desk, key: str, method: str) -> Response:
     if created.payment_url is None:
         return see(result)
     # A payment page elsewhere is linked to from the result, not redirected to: this page's forms may lead nowhere but home.
-    return see(path_within(visit.parts, created.payment_url) or result)
+    return see(_own(visit, created.payment_url) or result)
 
 
 async def _go_on(visit: Visit, found: Desk, begun: ListedPayment) -> Response:
     """To where the payment that is open already is paid."""
     view = await _payment(visit, found.caller, str(begun.payment_id))
-    onward = None if view.payment_url is None or view.status != "pending" else path_within(visit.parts, view.payment_url)
+    onward = None if view.payment_url is None or view.status != "pending" else _own(visit, view.payment_url)
     return see(onward or result_path(visit.locale, found.session.session_id, view.payment_id))
+
+
+def _own(visit: Visit, url: str) -> str | None:
+    path = path_within(visit.parts, url)
+    return None if path is None else in_language(path, visit.locale)
 
 
 async def _give_up(visit: Visit, found: Desk, begun: ListedPayment) -> Response | None:

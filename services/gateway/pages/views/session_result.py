@@ -13,7 +13,7 @@ from starlette.responses import Response
 from services.gateway import receipts
 from services.gateway.auth import Caller
 from services.gateway.idempotency import caller_of
-from services.gateway.pages.returns import without_what_was_appended
+from services.gateway.pages.returns import in_language, without_what_was_appended
 from services.gateway.pages.session_desk import session_path
 from services.gateway.pages.troubles import message_of
 from services.gateway.pages.visits import Visit, log_in_first, path_within, uuid_of, visit_of
@@ -59,7 +59,7 @@ async def show(request: Request, parts: GatewayParts, locale: str, session_id: s
     status = await true_status(parts.services, view, visit.request_id)
     state = _STATES.get(status, "paid")
     # Whoever has not paid yet can go on; a payment page elsewhere is linked to as it is.
-    onward = None if view.payment_url is None or status != "pending" else path_within(parts, view.payment_url) or view.payment_url
+    onward = _onward(visit, view) if status == "pending" else None
     why = None if view.problem is None or state != "failed" else visit.gettext(message_of(view.problem.code))
     return visit.page(
         "session_paid.html",
@@ -72,6 +72,13 @@ async def show(request: Request, parts: GatewayParts, locale: str, session_id: s
         why=why,
         pay=f"{session_path(visit.locale, session_id)}/pay",
     )
+
+
+def _onward(visit: Visit, view: PaymentView) -> str | None:
+    if view.payment_url is None:
+        return None
+    path = path_within(visit.parts, view.payment_url)
+    return view.payment_url if path is None else in_language(path, visit.locale)
 
 
 async def _view(visit: Visit, caller: Caller, asked_id: str, session_id: str) -> PaymentView | None:
