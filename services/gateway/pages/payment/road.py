@@ -103,7 +103,7 @@ _WAYS: Final[Mapping[str, Way]] = {
 _SENT: Final[Mapping[str, Way]] = {
     PaymentCompleted.TYPE: Way(PAYMENTS, LEDGER, marked("The wallet was told")),
     PaymentUpdated.TYPE: Way(PAYMENTS, NOTIFIER, marked("Open pages were told")),
-    BalanceChanged.TYPE: Way(LEDGER, NOTIFIER, marked("Open pages were told of the new balance")),
+    BalanceChanged.TYPE: Way(LEDGER, NOTIFIER, marked("Open pages got the new balance")),
 }
 _AUDITED: Final = Way(PAYMENTS, PAYMENTS, marked("Written into the audit log"))
 
