@@ -18,7 +18,7 @@ from shared.money import EXPONENTS
 WIDGET_NAME: Final = "balance-widget.js"
 """Fixed: other sites' pages load it by this name."""
 
-_PARTS: Final = ("api.js", "page-life.js", "line.js", "balance-widget.js")
+_PARTS: Final = ("api.js", "page-life.js", "socket.js", "audience.js", "line.js", "balance-widget.js")
 _STYLES: Final = "balance-widget.css"
 _USUAL_DECIMALS: Final = 2
 

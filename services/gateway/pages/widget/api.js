@@ -1,7 +1,7 @@
 // Questions to the gateway, in the name of whoever the cookie or a bearer token says.
 //
-// The first of three parts: with line.js and balance-widget.js it is joined into one module when the gateway starts (hypertext/widget.py);
-// BUILT (styles, words, exponents) is put before them.
+// The first of the parts that are joined into one module when the gateway starts (hypertext/widget.py); BUILT (styles, words, exponents) is
+// put before them.
 
 const ANSWER_MS = 12_000; // the gateway answers within 10 s, if only with 503
 
@@ -46,7 +46,8 @@ class Api {
       if (this.#secret === secret) this.expire();
       return this.request(method, path, true);
     }
-    throw Object.assign(new Error(`${method} ${path}: ${status}`), { status, retryAfterMs: 1000 * response.headers.get("Retry-After") || 0 });
+    const retryAfterMs = 1000 * response.headers.get("Retry-After") || 0;
+    throw Object.assign(new Error(`${method} ${path}: ${status}`), { status, retryAfterMs });
   }
 
   /** The same promise, forgotten when it fails. */

@@ -55,7 +55,7 @@ class BalanceWidget extends HTMLElement {
 
   set getToken(getToken) {
     // Frameworks make a new function each time they render: that is no reason for a new socket.
-    const isSwap = this.#getToken && getToken && this.#line?.isOnly(this);
+    const isSwap = this.#getToken && getToken && this.#line?.widgets.isOnly(this);
     this.#getToken = getToken ?? null;
     if (isSwap) this.#line.getToken = getToken;
     else if (this.#isHere) this.#join();
@@ -96,7 +96,7 @@ class BalanceWidget extends HTMLElement {
     if (!before) return;
     const changeMinor = balance.available_minor - before.available_minor;
     if (changeMinor) this.#showChange(changeMinor, balance.currency);
-    if (this.#line.isFirst(this, balance.currency)) this.#announce();
+    if (this.#line.widgets.isFirst(this, balance.currency)) this.#announce();
   }
 
   // Joining and leaving

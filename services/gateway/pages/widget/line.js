@@ -2,10 +2,7 @@
 //
 // Its state: "live" (the socket tells), "asking" (no socket: GET /balance every so often), "lost" (neither works), "" (not known yet).
 
-const OPENING_MS = 10_000; // from dialling to the snapshot
 const STEADY_MS = 2_000; // a socket that lived this long was a good one: the backoff begins anew
-const BACKOFF_MS = { least: 500, most: 30_000 };
-const POLL_SECONDS = { least: 1, usual: 30, most: 300 };
 const CHECK_EVERY = 4; // polls: while live, one question in so many shows whether the socket has died without a word
 const GRACE_MS = 2_000; // an answer may be ahead of the socket by a moment
 const LINGER_MS = 1_000; // after the last widget: pages that swap their content put the next one in at once
@@ -27,14 +24,14 @@ class Line {
   reason = ""; // why lost: "login" or "unreachable"
   balances = new Map(); // by currency, the newest that was told
   defaultCurrency = "";
+  widgets = new Audience(); // in order of joining
   #api;
-  #widgets = new Set(); // in order of joining
-  #running = null; // an AbortController: of the listeners, and of all that is on its way
+  #running = null; // an AbortController: of the listeners, and a name of this run for what is on its way
   #attempt = null; // at a ticket
   #socket = null;
   #liveSince = 0; // 0: not live
   #heard = 0; // frames
-  #failures = 0;
+  #backoff = new Backoff();
   #refused = false; // the last socket was closed with 4401
   #asked = null; // a promise: the question that is on its way
   #redialTimer = 0;
@@ -56,28 +53,18 @@ class Line {
   }
 
   join(widget) {
-    this.#widgets.add(widget);
+    this.widgets.add(widget);
     // Not at once: a script that follows may still set getToken, which makes it another line.
     setTimeout(() => {
-      if (!this.#widgets.has(widget)) return;
+      if (!this.widgets.has(widget)) return;
       if (!this.#running) this.#start();
       this.supply(widget);
     });
   }
 
   leave(widget) {
-    this.#widgets.delete(widget);
-    setTimeout(() => this.#widgets.size || this.#stop(), LINGER_MS);
-  }
-
-  isOnly(widget) {
-    return this.#widgets.size === 1 && this.#widgets.has(widget);
-  }
-
-  /** Does `widget` speak for the page in what is told once? About `currency` the first that shows it does, else the first of all. */
-  isFirst(widget, currency) {
-    const all = [...this.#widgets];
-    return (all.find((one) => currency && one.shownCurrency === currency) ?? all[0]) === widget;
+    this.widgets.delete(widget);
+    setTimeout(() => this.widgets.size || this.#stop(), LINGER_MS);
   }
 
   /** Gets what `widget` is to show, if it is not known yet. */
@@ -90,8 +77,9 @@ class Line {
 
   /** Tries everything now; resolves when that is answered, or was in vain. */
   async refresh() {
-    this.#failures = 0;
-    if (this.#running && !this.#liveSince) this.#dial();
+    this.#backoff.reset();
+    if (!this.#running) this.#start();
+    else if (!this.#liveSince) this.#dial();
     await this.ask();
   }
 
@@ -105,7 +93,7 @@ class Line {
         rest: () => this.#rest(),
         lost: () => this.#down(),
         // The laptop was shut: the socket may be dead.
-        seen: (sinceMs) => (this.#liveSince ? sinceMs > this.#pollMs && this.ask() : this.#resume()),
+        seen: (sinceMs) => (this.#liveSince ? sinceMs > this.widgets.pollMs && this.ask() : this.#resume()),
       },
       this.#running.signal,
     );
@@ -127,7 +115,7 @@ class Line {
   }
 
   #resume() {
-    this.#failures = 0;
+    this.#backoff.reset();
     this.#hangUp();
     this.#dial();
     if (this.state !== "live") this.ask();
@@ -142,23 +130,16 @@ class Line {
     const attempt = (this.#attempt = {});
     try {
       const { url } = await this.#api.request("POST", "/stream/ticket");
-      if (this.#attempt === attempt) this.#open(url);
+      if (this.#attempt !== attempt) return;
+      this.#socket = new Socket(
+        url,
+        (frame) => this.#hear(frame),
+        (code) => this.#down({ code }),
+      );
+      this.#attempt = null;
     } catch (error) {
       if (this.#attempt === attempt) this.#down(error);
     }
-  }
-
-  #open(url) {
-    const socket = (this.#socket = new WebSocket(url));
-    this.#attempt = null;
-    const isOurs = () => socket === this.#socket;
-    // Its own close() may take a minute to be told.
-    const deadline = setTimeout(() => isOurs() && !this.#liveSince && this.#down(), OPENING_MS);
-    socket.onmessage = ({ data }) => isOurs() && this.#hear(JSON.parse(data));
-    socket.onclose = ({ code }) => {
-      clearTimeout(deadline);
-      if (isOurs()) this.#down({ code });
-    };
   }
 
   #hangUp() {
@@ -168,11 +149,11 @@ class Line {
     socket?.close();
   }
 
-  /** No socket now: another one soon, asking until then. `why`: the code it was closed with, or the error of the ticket. */
+  /** No socket now: another one soon, asking until then. `why`: {code} that it was closed with, or the ticket's error. */
   #down(why = {}) {
     const wasDialled = this.#socket !== null;
     if (this.#liveSince && performance.now() - this.#liveSince > STEADY_MS) {
-      this.#failures = 0;
+      this.#backoff.reset();
       this.#refused = false;
     }
     this.#hangUp();
@@ -191,8 +172,7 @@ class Line {
         return;
       }
     }
-    let waitMs = Math.min(BACKOFF_MS.least * 2 ** this.#failures++, BACKOFF_MS.most) * (0.5 + Math.random() / 2);
-    if (why.code === SERVICE_RESTART && this.#failures === 1) waitMs /= 2;
+    const waitMs = this.#backoff.nextMs() / (why.code === SERVICE_RESTART ? 2 : 1);
     this.#redialTimer = setTimeout(() => this.#dial(), Math.max(waitMs, why.retryAfterMs ?? 0));
     // At once, unless it is known what that would tell.
     const isGone = !wasDialled && !why.status;
@@ -209,10 +189,10 @@ class Line {
         this.#learn(frame);
         break;
       case "payment.updated":
-        this.#tell("purser:payment", frame);
+        this.widgets.tell("purser:payment", frame);
         break;
       case "withdrawal.updated":
-        this.#tell("purser:withdrawal", frame);
+        this.widgets.tell("purser:withdrawal", frame);
     }
   }
 
@@ -220,7 +200,7 @@ class Line {
     this.#liveSince ||= performance.now();
     this.#beginAnew();
     for (const balance of balances) this.#learn(balance);
-    for (const widget of this.#widgets) this.supply(widget); // what never moved is not listed
+    for (const widget of this.widgets) this.supply(widget); // what never moved is not listed
     this.#say("live");
     this.askLater();
   }
@@ -237,7 +217,7 @@ class Line {
 
   async #ask() {
     const running = this.#running;
-    const currencies = [...new Set([...this.#widgets].map((widget) => widget.currency))];
+    const { currencies } = this.widgets;
     if (!running || !currencies.length) return;
     clearTimeout(this.#pollTimer);
     const heard = this.#heard;
@@ -248,7 +228,7 @@ class Line {
     const balances = answers.flatMap(({ value }) => value ?? []);
     if (balances.length) this.#meet(balances[0].user_id);
     this.defaultCurrency = answers[currencies.indexOf("")]?.value?.currency ?? this.defaultCurrency;
-    for (const widget of this.#widgets) if (!widget.currency) widget.render(); // what it shows may be known already
+    for (const widget of this.widgets) if (!widget.currency) widget.render(); // what it shows may be known already
     const isNews = balances.map((balance) => this.#learn(balance)).includes("newer");
     if (this.#liveSince) {
       // News that the socket does not tell as well: it is dead.
@@ -270,13 +250,8 @@ class Line {
         if (document.hidden || (this.#liveSince && ++this.#polls % CHECK_EVERY)) this.askLater();
         else this.ask();
       },
-      this.#pollMs * (0.9 + Math.random() / 5),
+      this.widgets.pollMs * (0.9 + Math.random() / 5),
     );
-  }
-
-  get #pollMs() {
-    const wanted = Math.min(...[...this.#widgets].map((widget) => widget.pollSeconds), POLL_SECONDS.most);
-    return 1000 * Math.max(wanted, POLL_SECONDS.least);
   }
 
   // Telling
@@ -302,25 +277,18 @@ class Line {
     const before = this.balances.get(currency);
     if (before && balance.version <= before.version) return "";
     this.balances.set(currency, balance);
-    for (const widget of this.#widgets) if (widget.shownCurrency === currency) widget.show(balance, before);
-    this.#tell("purser:balance", balance, currency);
+    for (const widget of this.widgets) if (widget.shownCurrency === currency) widget.show(balance, before);
+    this.widgets.tell("purser:balance", balance, currency);
     return before ? "newer" : "first";
   }
 
   #say(state, reason = "") {
     if (state === this.state && reason === this.reason) return;
     Object.assign(this, { state, reason });
-    for (const widget of this.#widgets) widget.render();
-    this.#tell("purser:connection", reason ? { state, reason } : { state });
+    for (const widget of this.widgets) widget.render();
+    this.widgets.tell("purser:connection", reason ? { state, reason } : { state });
   }
 
-  /** Every widget has the event; only one of them lets it bubble, so that a listener on the document hears it once. */
-  #tell(type, detail, currency = "") {
-    for (const widget of this.#widgets) {
-      const bubbles = this.isFirst(widget, currency);
-      if (bubbles || !currency || widget.shownCurrency === currency) widget.dispatchEvent(new CustomEvent(type, { detail, bubbles, composed: bubbles }));
-    }
-  }
 }
 
 const nothingOf = (currency) => ({ currency, available: 0, available_minor: 0, held: 0, held_minor: 0, version: 0 });

@@ -2,7 +2,8 @@
 
 const HIDDEN_MS = 300_000; // a tab that nobody has looked at for so long gives its socket back
 
-/** Tells `line` until `signal` is aborted: resume() connects anew, lost() the network is gone, rest() no connection is wanted, seen(sinceMs). */
+/** Tells `line` until `signal` is aborted: resume() connects anew, lost() the network is gone, rest() no connection is wanted,
+    seen(sinceMs) somebody looks again. */
 function watchPage(line, signal) {
   let hiddenAt = 0;
   let timer = 0;
