@@ -21,10 +21,7 @@ POINTS = [
 class Furnished:
     """Whose pages they are, and the ids that their addresses need."""
 
-    student: Person
-    mentor: Person
-    admin: Person
-    coaching: str
+    people: dict[str, Person]
     ids: dict[str, str]
 
 
@@ -72,8 +69,8 @@ async def session_paid(student: Person, mentor: Person, session_id: str, amount:
     return payment_id
 
 
-async def furnish(student: Person, mentor: Person, admin: Person) -> Furnished:
-    """Takes about a second."""
+async def furnish(student: Person, nobody_yet: Person, mentor: Person, admin: Person) -> Furnished:
+    """Takes about a second; `nobody_yet` has done nothing."""
     deposits = [await student.top_up(amount) for amount in ("2000.50", 1500, 3200)]
     await student.top_up(45, "eur")
     failed = await student.deposit(700)
@@ -106,7 +103,8 @@ async def furnish(student: Person, mentor: Person, admin: Person) -> Furnished:
         "order": paid_order["order_id"],
         "order_session": paid_order["session_id"],
     }
-    return Furnished(student, mentor, admin, coaching, {name: str(value) for name, value in ids.items()})
+    people = {"student": student, "newcomer": nobody_yet, "mentor": mentor, "admin": admin}
+    return Furnished(people, {name: str(value) for name, value in ids.items()})
 
 
 async def _until_read(person: Person, order_id: str) -> None:

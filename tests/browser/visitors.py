@@ -78,8 +78,9 @@ class Visitor:
         return Formats(self.locale).money(amount_minor, currency)
 
     async def has(self, amount_minor: int, currency: str = "rsd") -> None:
-        """Waits until the balance at the top of the page, which nobody reloads, says so."""
-        await expect(self.page.locator("header balance-widget [part=amount]")).to_have_text(self.money(amount_minor, currency))
+        """Waits until the balance on the page, which nobody reloads, says so."""
+        widget = self.page.locator(f"balance-widget[currency={currency}]").first
+        await expect(widget.locator("[part=amount]")).to_have_text(self.money(amount_minor, currency))
 
     async def arrives(self, pattern: str) -> None:
         """Waits for a page whose path and query match the glob; {locale} in it is the visitor's."""
