@@ -151,12 +151,14 @@
     true,
   );
 
+  // On the way to the next field; not on the way to the button, which would move from under the pointer: sending tells all of it.
+  document.addEventListener("focusout", ({ target, relatedTarget }) => {
+    if (target.value && formOf(target) && relatedTarget?.matches("input, select") && formOf(relatedTarget)) tell(target, wrongIn(target));
+  });
+
   document.addEventListener("change", ({ target }) => {
-    const form = formOf(target);
-    if (!form) return;
-    const input = target.id === "payout_currency" ? form.elements.amount : target;
-    if (target !== input) tell(target, "");
-    if (input.value) tell(input, wrongIn(input));
+    const { amount } = formOf(target)?.elements ?? {};
+    if (target.id === "payout_currency" && amount.value) tell(amount, wrongIn(amount));
   });
 
   document.addEventListener("input", ({ target }) => {
