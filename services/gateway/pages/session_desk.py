@@ -26,6 +26,8 @@ from shared.contracts.sessions import GetSession, GetSessionPayments, SessionPay
 from shared.money import Money, major_text
 
 CHOICE: Final = "method"
+ONWARD: Final = "onward"
+"""In the query of a result's address: the payer is on their way to a page elsewhere."""
 
 _CHOOSE: Final = marked("Choose how you want to pay.")
 _TOO_LITTLE: Final = marked("Your balance does not cover the price. Top it up, or choose another way to pay.")

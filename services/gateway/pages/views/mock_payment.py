@@ -17,6 +17,7 @@ from services.gateway.guests import caller_of_order
 from services.gateway.idempotency import caller_of
 from services.gateway.mock_events import hand_in
 from services.gateway.pages.forms import check_form, form_token, read_form
+from services.gateway.pages.session_desk import session_path
 from services.gateway.pages.visits import Visit, log_in_first, require_locale, see, uuid_of, visitor
 from services.gateway.parts import GatewayParts, Parts
 from services.gateway.problems import Problem, RefusedByDecision, malformed
@@ -162,6 +163,9 @@ def _onward(view: MockSessionView, locale: str, status: str) -> str:
     failed = status in _FAILED
     if view.order_id is not None:
         return f"/{locale}/orders/{view.order_id}/{'payment-failed' if failed else 'success'}?session_id={view.session_id}"
+    if view.coaching_session_id is not None:
+        session, known = session_path(locale, view.coaching_session_id), f"session_id={view.session_id}"
+        return f"{session}/pay?error=payment_failed&{known}" if failed else f"{session}/paid?{known}"
     if failed:
         return f"/{locale}/balance/deposit?error=payment_failed&session_id={view.session_id}"
     amount = major_text(view.amount_minor, view.currency)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 from urllib.parse import quote
+from uuid import UUID
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -15,7 +16,7 @@ from services.gateway.commands import issue
 from services.gateway.idempotency import caller_of
 from services.gateway.pages.forms import Form, check_form, form_key, read_form
 from services.gateway.pages.returns import in_language
-from services.gateway.pages.session_desk import CHOICE, Desk, desk, result_path
+from services.gateway.pages.session_desk import CHOICE, ONWARD, Desk, desk, result_path
 from services.gateway.pages.visits import Visit, log_in_first, path_within, see, uuid_of, visit_of
 from services.gateway.parts import GatewayParts
 from services.gateway.problems import Problem, RefusedByDecision, status_of
@@ -31,7 +32,7 @@ _FAILED: Final = frozenset({"failed", "canceled", "expired"})
 _TOLD_ON_THE_PAGE: Final = frozenset(
     {
         "insufficient_funds", "amount_mismatch", "own_session", "payment_rejected", "provider_unavailable", "provider_not_configured",
-        "amount_not_available", "currency_not_available", "method_not_available", "deadline_passed", "idempotency_key_in_use",
+        "amount_not_available", "currency_not_available", "method_not_available", "deadline_passed",
     }
 )  # fmt: skip
 
@@ -79,30 +80,35 @@ async def _pay(visit: Visit, found: Desk, key: str, method: str) -> Response:
     own_key = f"{key}:{method}:{session.price_minor}:{session.currency}"
     issued = issue(visit.request, visit.parts, caller=caller_of(caller.user_id), operation=_PAY, fingerprint=fingerprint, key=own_key)
     wanted = paying_sessions.Wanted(session.session_id, session.mentor_id, session.price_minor, session.currency, method, visit.locale)
-    answer = await paying_sessions.pay(issued, caller, wanted)
+    try:
+        answer = await paying_sessions.pay(issued, caller, wanted)
+    except RefusedByDecision as refusal:
+        if refusal.refused.code != "idempotency_key_in_use":
+            raise
+        answer = None  # the other click is being worked on: it leads on from there too
     if answer is None:
         receipt = receipts.sign(
             visit.parts.keys, resource_id=str(issued.resource_id), caller=issued.idempotency.caller, deadline=issued.deadline
         )
         return see(f"{result_path(visit.locale, session.session_id, issued.resource_id)}&receipt={quote(receipt, safe='')}")
     created, _ = answer
-    result = result_path(visit.locale, session.session_id, created.payment_id)
-    if created.payment_url is None:
-        return see(result)
-    # A payment page elsewhere is linked to from the result, not redirected to: this page's forms may lead nowhere but home.
-    return see(_own(visit, created.payment_url) or result)
+    return _lead_on(visit, session.session_id, created.payment_id, created.payment_url)
 
 
 async def _go_on(visit: Visit, found: Desk, begun: ListedPayment) -> Response:
     """To where the payment that is open already is paid."""
     view = await _payment(visit, found.caller, str(begun.payment_id))
-    onward = None if view.payment_url is None or view.status != "pending" else _own(visit, view.payment_url)
-    return see(onward or result_path(visit.locale, found.session.session_id, view.payment_id))
+    return _lead_on(visit, found.session.session_id, view.payment_id, view.payment_url if view.status == "pending" else None)
 
 
-def _own(visit: Visit, url: str) -> str | None:
-    path = path_within(visit.parts, url)
-    return None if path is None else in_language(path, visit.locale)
+def _lead_on(visit: Visit, session_id: str, payment_id: UUID, payment_url: str | None) -> Response:
+    """To where it is paid, or to what has become of it."""
+    result = result_path(visit.locale, session_id, payment_id)
+    if payment_url is None:
+        return see(result)
+    # A form of ours may not be answered by a way out (form-action): to a page elsewhere the result leads.
+    path = path_within(visit.parts, payment_url)
+    return see(f"{result}&{ONWARD}=1" if path is None else in_language(path, visit.locale))
 
 
 async def _give_up(visit: Visit, found: Desk, begun: ListedPayment) -> Response | None:

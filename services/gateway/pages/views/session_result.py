@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -14,7 +14,7 @@ from services.gateway import receipts
 from services.gateway.auth import Caller
 from services.gateway.idempotency import caller_of
 from services.gateway.pages.returns import in_language, without_what_was_appended
-from services.gateway.pages.session_desk import session_path
+from services.gateway.pages.session_desk import ONWARD, session_path
 from services.gateway.pages.troubles import message_of
 from services.gateway.pages.visits import Visit, log_in_first, path_within, uuid_of, visit_of
 from services.gateway.parts import GatewayParts
@@ -27,6 +27,7 @@ from shared.contracts.queries import GetPayment, PaymentView
 router = APIRouter(include_in_schema=False)
 
 REFRESH_SECONDS: Final = 3
+_SCHEMES: Final = ("https", "http")
 _STATES: Final = {
     "pending": "waiting",
     "failed": "failed",
@@ -60,6 +61,8 @@ async def show(request: Request, parts: GatewayParts, locale: str, session_id: s
     state = _STATES.get(status, "paid")
     # Whoever has not paid yet can go on; a payment page elsewhere is linked to as it is.
     onward = _onward(visit, view) if status == "pending" else None
+    if onward is not None and not onward.startswith("/") and ONWARD in query:
+        return visit.page("deposit_onward.html", view=view, refresh_seconds=0)
     why = None if view.problem is None or state != "failed" else visit.gettext(message_of(view.problem.code))
     return visit.page(
         "session_paid.html",
@@ -75,10 +78,13 @@ async def show(request: Request, parts: GatewayParts, locale: str, session_id: s
 
 
 def _onward(visit: Visit, view: PaymentView) -> str | None:
+    """Where it can still be paid: a path of ours, or the provider's page."""
     if view.payment_url is None:
         return None
     path = path_within(visit.parts, view.payment_url)
-    return view.payment_url if path is None else in_language(path, visit.locale)
+    if path is not None:
+        return in_language(path, visit.locale)
+    return view.payment_url if urlsplit(view.payment_url).scheme in _SCHEMES else None
 
 
 async def _view(visit: Visit, caller: Caller, asked_id: str, session_id: str) -> PaymentView | None:
