@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from pydantic import TypeAdapter
 from starlette.requests import Request
@@ -11,8 +11,11 @@ from starlette.responses import Response
 from services.gateway.auth import Caller
 from services.gateway.pages.visits import Visit, log_in_first, visit_of
 from services.gateway.parts import Parts
-from services.gateway.problems import Problem, RefusedByDecision
+from services.gateway.problems import Problem
 from shared.contracts.base import Message, Reply
+
+PATIENCE_SECONDS: Final = 6.0
+"""Longer than payments counts, and shorter than somebody waits for a page."""
 
 
 def admitted(request: Request, parts: Parts, locale: str) -> tuple[Visit, Caller] | Response:
@@ -26,9 +29,11 @@ def admitted(request: Request, parts: Parts, locale: str) -> tuple[Visit, Caller
 
 
 async def if_known(parts: Parts, message: Message, answers: TypeAdapter[Any]) -> Reply | None:
-    """The answer; None when it is not to be had now: a page about everything shows the rest all the same."""
+    """The answer; None when it is not to be had soon: a page about everything shows the rest all the same."""
     try:
-        answer: Reply = await parts.services.question(message, answers)
-        return answer
-    except (Problem, RefusedByDecision):
+        answer: Reply | None = await parts.services.ask(
+            message, answers, timeout_seconds=min(PATIENCE_SECONDS, parts.services.timeout_seconds)
+        )
+    except Problem:
         return None
+    return answer

@@ -86,6 +86,8 @@ REFUSALS: Final[Mapping[str, str]] = {
     "refund_declined": marked("The provider declined to send it back."),
 }
 
+_PAYOUTS: Final[Mapping[str, str]] = {"manual": marked("by hand"), "mock": marked("Test payout")}
+
 METHODS: Final = ("stripe", "allsecure", "prodamus", "mock", "balance")
 """In the order of their colours in charts."""
 
@@ -97,14 +99,20 @@ def named(visit: Visit, names: Mapping[str, str], key: str) -> str:
 
 
 def for_how_long(visit: Visit, since: datetime) -> str:
-    """3 hr, in words of the language."""
-    return visit.formats.span(max(0, (utc_now() - since) // timedelta(milliseconds=1)))
+    """3 hr, in words of the language; whole seconds at least."""
+    return visit.formats.span(1_000 * max(1, (utc_now() - since) // timedelta(seconds=1)))
 
 
 def who(visit: Visit, actor: str) -> str:
-    """An actor as the audit log names it, in words: user:9 is 9."""
+    """An actor as the audit log names it, in words."""
     if actor == "auto":
         return visit.gettext("automatically, under the limit")
     if actor == "system":
         return visit.gettext("the system")
-    return actor.removeprefix("user:")
+    kind, _, user_id = actor.partition(":")
+    return visit.gettext("user %(id)s") % {"id": user_id} if kind == "user" else actor
+
+
+def payout(visit: Visit, method: str) -> str:
+    """How a withdrawal is paid out."""
+    return named(visit, _PAYOUTS, method) if method in _PAYOUTS else visit.parts.hypertext.names[visit.locale].method_name(method)

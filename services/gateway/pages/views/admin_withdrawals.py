@@ -166,6 +166,7 @@ async def _page(
         token=form_token(visit.parts, caller, _SUBJECT),
         actions=log.items if isinstance(log, AuditPage) else None,
         who=lambda actor: words.who(visit, actor),
+        payout=words.payout(visit, view.method),
     )
 
 
