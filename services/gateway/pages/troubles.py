@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Final
+from urllib.parse import quote, urlsplit
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Scope
 
-from services.gateway.auth import Caller
+from services.gateway.auth import SAFE_METHODS, Caller
 from services.gateway.hypertext.catalogues import marked
-from services.gateway.pages.visits import Visit, locale_of
+from services.gateway.pages.visits import Visit, locale_of, own_path
 from services.gateway.parts import Parts
 from services.gateway.problems import Problem, RefusedByDecision, problem_response, refused_response, status_of
 
 _MACHINES: Final = ("/api/", "/health", "/metrics", "/openapi.json", "/static/", "/create_order")
 _OVERLOADED: Final = frozenset({"busy", "too_many_requests"})
 """Told with as little work as can be."""
+_OTHER_PERSON: Final = frozenset({"not_authenticated", "invalid_token", "forbidden"})
+"""Whoever logs in, again or as somebody else, may see it."""
+_WORTH_TRYING: Final = frozenset({403, 409, 422, 429, 500, 503})
+_ADDRESS_LENGTH_MAX: Final = 2_000
 _HEADERS_KEPT: Final = ("Retry-After", "Connection", "Allow")
 
 _ANY: Final = marked("Something is wrong with this request.")
@@ -43,6 +48,8 @@ _BY_CODE: Final[Mapping[str, str]] = {
     "payment_rejected": marked("The payment provider does not take this payment. Nothing was charged."),
     "provider_unavailable": marked("The payment provider does not answer right now. Nothing was charged; try again in a moment."),
     "session_final": marked("This payment has already been decided, or its time is over."),
+    "not_received": marked("That took too long and was not done. Please try again."),
+    "method_not_available": marked("This way to pay is not to be had here. Please choose another one."),
     "deadline_passed": marked("That took too long and was not done. Please try again."),
 }
 
@@ -76,9 +83,22 @@ def _page(request: Request, code: str, headers: Mapping[str, str]) -> Response:
     caller = None if code in _OVERLOADED else _caller(request, parts)
     visit = Visit(request, parts, locale_of(request, parts), caller)
     status = status_of(code)
-    page = visit.page("problem.html", status=status, text=visit.gettext(message_of(code)))
+    back = _address(request)
+    login = f"/{visit.locale}/login?next={quote(back or '/', safe='')}" if code in _OTHER_PERSON and parts.directory is not None else None
+    again = back if status in _WORTH_TRYING else None
+    page = visit.page("problem.html", status=status, text=visit.gettext(message_of(code)), login=login, again=again)
     page.headers.update({name: headers[name] for name in _HEADERS_KEPT if name in headers})
     return page
+
+
+def _address(request: Request) -> str | None:
+    """Where the page, or the form that was sent, can be had again; None where nobody knows."""
+    if request.method in SAFE_METHODS:
+        return own_path(quote(request.scope["path"]) + (f"?{request.url.query}" if request.url.query else ""))
+    came_from = urlsplit(request.headers.get("referer", "")[:_ADDRESS_LENGTH_MAX])
+    if not came_from.netloc or came_from.netloc != request.headers.get("host"):
+        return None
+    return own_path(came_from.path + (f"?{came_from.query}" if came_from.query else ""))
 
 
 def _caller(request: Request, parts: Parts) -> Caller | None:

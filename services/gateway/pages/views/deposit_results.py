@@ -1,27 +1,29 @@
-"""Where a top-up's payer comes back to: what has become of the stored payment, whatever the query says."""
+"""Where a top-up's payer goes on to pay, and where they come back to: what is stored is told, whatever the address says."""
 
 from __future__ import annotations
 
 from typing import Final
+from urllib.parse import urlsplit
+from uuid import UUID
 
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from services.gateway import receipts
 from services.gateway.auth import Caller
-from services.gateway.edge import request_id_of
+from services.gateway.idempotency import caller_of
+from services.gateway.pages.deposit_views import again_path, deposit_payment, no_session, result_path, state_of
 from services.gateway.pages.returns import without_what_was_appended
-from services.gateway.pages.visits import Visit, log_in_first, uuid_of, visit_of
-from services.gateway.parts import GatewayParts, Parts
+from services.gateway.pages.visits import Visit, log_in_first, path_within, see, uuid_of, visit_of
+from services.gateway.parts import GatewayParts
 from services.gateway.problems import Problem
-from services.gateway.requests import PAYMENT
-from services.gateway.settlement import true_status
-from shared.contracts.queries import GetPayment, PaymentView
+from shared.contracts.base import utc_now
 
 router = APIRouter(include_in_schema=False)
 
 REFRESH_SECONDS: Final = 2
-_FAILED: Final = frozenset({"failed", "canceled", "expired"})
+_SCHEMES: Final = ("https", "http")
 
 
 @router.get("/{locale}/balance/deposit/success")
@@ -31,33 +33,51 @@ async def success(request: Request, parts: GatewayParts, locale: str) -> Respons
         return clean
     if visit.caller is None:
         return log_in_first(request, parts, visit.locale)
-    view, status = await _payment(request, parts, visit.caller, visit.query.get("session_id"))
-    return _told(visit, view, status)
+    known = await deposit_payment(visit, visit.caller, str(uuid_of(visit.query.get("session_id"), no_session())))
+    if known is None:
+        raise no_session()
+    view, status = known
+    state = state_of(status)
+    return visit.page(
+        "deposit_result.html",
+        refresh_seconds=REFRESH_SECONDS if state == "waiting" else None,
+        view=view,
+        state=state,
+        status_told=status,
+        again=again_path(visit.locale, view),
+        here=f"{request.url.path}?session_id={view.session_id or view.payment_id}",
+    )
 
 
-@router.get("/{locale}/balance/deposit")
-async def deposit(request: Request, parts: GatewayParts, locale: str) -> Response:
+@router.get("/{locale}/balance/deposit/onward")
+async def onward(request: Request, parts: GatewayParts, locale: str) -> Response:
     visit = visit_of(request, parts, locale)
     if visit.caller is None:
         return log_in_first(request, parts, visit.locale)
-    session_id = visit.query.get("session_id")
-    if session_id is None:
-        failed = visit.query.get("error") == "payment_failed"
-        return visit.page("deposit_result.html", view=None, state="failed" if failed else "none")
-    view, status = await _payment(request, parts, visit.caller, session_id)
-    return _told(visit, view, status)
+    payment_id = uuid_of(visit.query.get("payment_id"), no_session())
+    known = await deposit_payment(visit, visit.caller, str(payment_id))
+    if known is None:
+        _require_under_way(visit, visit.caller, payment_id)
+        return visit.page("deposit_waiting.html", refresh_seconds=REFRESH_SECONDS)
+    view, status = known
+    if view.kind != "deposit":
+        raise no_session()
+    if state_of(status) != "waiting":
+        return see(result_path(visit.locale, view, status))
+    if view.payment_url is None:
+        return visit.page("deposit_waiting.html", refresh_seconds=REFRESH_SECONDS)
+    if own := path_within(parts, view.payment_url):
+        return see(own)
+    if urlsplit(view.payment_url).scheme not in _SCHEMES:
+        raise Problem("payment_rejected", "the provider's page has an address that is none")
+    return visit.page("deposit_onward.html", view=view, refresh_seconds=0)
 
 
-def _told(visit: Visit, view: PaymentView, status: str) -> Response:
-    state = "failed" if status in _FAILED else "waiting" if status == "pending" else "paid"
-    refresh = REFRESH_SECONDS if state == "waiting" else None
-    return visit.page("deposit_result.html", refresh_seconds=refresh, view=view, state=state)
-
-
-async def _payment(request: Request, parts: Parts, caller: Caller, session_id: str | None) -> tuple[PaymentView, str]:
-    known = uuid_of(session_id, Problem("session_not_found", "There is no such session."))
-    request_id = request_id_of(request.scope)
-    asked = GetPayment(payment_id=str(known), viewer_user_id=caller.user_id, correlation_id=request_id)
-    view = await parts.services.question(asked, PAYMENT)
-    assert isinstance(view, PaymentView)
-    return view, await true_status(parts.services, view, request_id)
+def _require_under_way(visit: Visit, caller: Caller, payment_id: UUID) -> None:
+    """Nobody knows of the payment yet: is it on its way? Problems: session_not_found, not_received."""
+    receipt = visit.query.get("receipt", "")
+    deadline = receipts.verified_deadline(visit.parts.keys, receipt, resource_id=str(payment_id), caller=caller_of(caller.user_id))
+    if deadline is None:
+        raise no_session()
+    if utc_now() >= deadline + receipts.GRACE:
+        raise Problem("not_received", "the request came too late; nothing was done")
