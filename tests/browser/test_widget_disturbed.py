@@ -41,7 +41,7 @@ class Place:
     async def welcome(self, arrive: Arrive, person: Person | None = None) -> Visitor:
         visitor = await arrive(self.stack, person=person)
         visitor.watch.allow(f"ws://localhost:{self.wire.port}", self.site.origin, self.site.twin)
-        visitor.watch.expect("^console error: WebSocket connection to", "^failed request .* net::ERR_CONNECTION_REFUSED")
+        visitor.watch.expect("^console error: WebSocket connection to", r"^failed request \w+: \S+/api/v1/")
         return visitor
 
     def token(self, user_id: str, seconds: float) -> str:
