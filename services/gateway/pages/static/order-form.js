@@ -22,7 +22,7 @@
   const showPoints = () => sliders.forEach(showPoint);
 
   if (points) {
-    points.classList.add("live");
+    points.classList.add("scripted");
     for (const slider of sliders) {
       slider.addEventListener("input", () => showPoint(slider));
       tickOf(slider).addEventListener("change", () => showPoint(slider));
