@@ -39,13 +39,40 @@ class Hosted:
 PAGES: Final = (
     Hosted("start", "/", "guest", ("link", "Log in")),
     Hosted("login", "/{locale}/login", "guest", ("button", "Log in")),
+    Hosted("balance", "/{locale}/balance", "student", ("link", "Top up")),
+    Hosted("balance-empty", "/{locale}/balance", "newcomer", ("link", "Top up")),
+    Hosted("withdrawal-cancel", "/{locale}/balance/withdrawals/{withdrawal}/cancel", "student", ("button", "Cancel the withdrawal")),
+    Hosted("deposit", "/{locale}/balance/deposit", "student", ("button", "Top up")),
+    Hosted("deposit-again", "/{locale}/balance/deposit?error=payment_failed&session_id={failed_session}", "student", ("button", "Top up")),
     Hosted("deposit-success", "/{locale}/balance/deposit/success?session_id={deposit_session}&amount=1", "student", None),
+    Hosted("deposit-waiting", "/{locale}/balance/deposit/success?session_id={open_session}&amount=1", "student", None),
     Hosted("deposit-failed", "/{locale}/balance/deposit/success?session_id={failed_session}&amount=1", "student", None),
     Hosted("mock-payment", "/{locale}/payment/mock?session_id={open_session}", "student", ("button", "Pay")),
     Hosted("mock-decided", "/{locale}/payment/mock?session_id={deposit_session}", "student", None),
-    Hosted("order-result", "/{locale}/orders/{order}/success?session_id={order_session}", "guest", None),
-    Hosted("order-failed", "/{locale}/orders/{failed_order}/payment-failed?session_id={failed_order_session}", "guest", None),
-    Hosted("not-found", "/{locale}/nothing-here", "guest", None, 404),
+    Hosted("order", "/{locale}/orders/chakras", "guest", ("button", "Order and pay RSD 990.00")),
+    Hosted("order-result", "/{locale}/orders/{order}/success?session_id={order_session}", "guest", ("button", "Copy the link")),
+    Hosted(
+        "order-waiting", "/{locale}/orders/{open_order}/success?session_id={open_order_session}", "guest", ("link", "Go on to the payment")
+    ),
+    Hosted(
+        "order-failed", "/{locale}/orders/{failed_order}/payment-failed?session_id={failed_order_session}", "guest", ("button", "Try again")
+    ),
+    Hosted("session", "/{locale}/sessions/{coaching}/pay", "newcomer", ("button", "Pay RSD 2,500.00")),
+    Hosted("session-again", "/{locale}/sessions/{coaching}/pay", "student", ("link", "Show the receipt")),
+    Hosted("session-own", "/{locale}/sessions/{coaching}/pay", "mentor", None),
+    Hosted("session-paid", "/{locale}/sessions/{coaching}/paid?payment_id={session_payment}", "student", ("link", "All my payments")),
+    Hosted("payments", "/{locale}/payments", "student", None),
+    Hosted("payments-of-mentor", "/{locale}/payments", "mentor", None),
+    Hosted("payment", "/{locale}/payments/{refunded}", "student", None),
+    Hosted("payment-for-admin", "/{locale}/payments/{refunded}", "admin", None),
+    Hosted("refund", "/{locale}/payments/{session_payment}/refund", "mentor", None),
+    Hosted("admin", "/{locale}/admin", "admin", ("link", "All that wait")),
+    Hosted("admin-withdrawals", "/{locale}/admin/withdrawals", "admin", ("button", "Show")),
+    Hosted("admin-withdrawal", "/{locale}/admin/withdrawals/{withdrawal}", "admin", ("link", "Approve")),
+    Hosted("admin-suspense", "/{locale}/admin/suspense", "admin", None),
+    Hosted("admin-log", "/{locale}/admin/log", "admin", None),
+    Hosted("forbidden", "/{locale}/admin", "student", ("link", "To the start page"), 403),
+    Hosted("not-found", "/{locale}/nothing-here", "guest", ("link", "To the start page"), 404),
     Hosted("not-yours", "/{locale}/payment/mock?session_id={open_session}", "mentor", None, 404),
 )
 EVERY: Final = pytest.mark.parametrize("hosted", PAGES, ids=[one.name for one in PAGES])
@@ -55,14 +82,15 @@ EVERY: Final = pytest.mark.parametrize("hosted", PAGES, ids=[one.name for one in
 async def furnished(stack: Stack) -> AsyncIterator[Furnished]:
     async with (
         newcomer(stack) as student,
+        newcomer(stack) as nobody_yet,
         newcomer(stack, "mentor") as mentor,
         logged_in(stack.gateway_url, stack.notifier_urls[0], "admin") as admin,
     ):
-        yield await furnish(student, mentor, admin)
+        yield await furnish(student, nobody_yet, mentor, admin)
 
 
 def person_of(furnished: Furnished, who: str) -> Person | None:
-    return {"student": furnished.student, "mentor": furnished.mentor, "admin": furnished.admin}.get(who)
+    return furnished.people.get(who)
 
 
 async def visit(visitor: Visitor, hosted: Hosted, furnished: Furnished, locale: str = "en") -> Page:

@@ -20,6 +20,7 @@ from tests.integration.gateway_world import gateway_world
 from tests.integration.pages_world import SESSION
 
 NOTHING = "There is nothing here, or it is not yours to see."
+NOT_ALLOWED = "You may not see this page with the account that you are logged in with."
 LATER = "We cannot answer right now. Nothing is lost: try again in a moment."
 
 
@@ -38,6 +39,12 @@ async def test_what_is_not_there_leads_back_to_the_start(arrive: Arrive, stack: 
     await visitor.follow("To the start page")
     await visitor.arrives("/")
     await expect(visitor.page.locator("h1")).to_have_text(visitor.say("Payments and balances"))
+
+
+async def test_the_operators_page_is_not_for_a_student(arrive: Arrive, stack: Stack, student: Person) -> None:
+    visitor = await arrive(stack, "ru", person=student)
+    await visitor.open("/{locale}/admin", status=403)
+    await is_a_page_of_ours(visitor, NOT_ALLOWED)
 
 
 async def test_whoever_is_logged_out_by_time_logs_in_and_is_back(arrive: Arrive, stack: Stack) -> None:
