@@ -97,6 +97,8 @@ def shown(visit: Visit, facts: Facts, *, form: RefundForm | None = None, outcome
         amount_words=amount_words(visit),
         too_much=visit.gettext(TOO_MUCH) % {"amount": visit.formats.money(facts.left_minor, facts.view.currency)},
         outcome=outcome,
+        # Escaped like everything that is no template's own text, which what `_` gives is not.
+        say=visit.gettext,
         in_words=lambda code: in_words(visit, code),
     )
 
