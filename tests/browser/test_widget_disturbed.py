@@ -110,6 +110,7 @@ async def test_what_happened_while_the_line_was_cut_comes_with_the_next_snapshot
     assert len(line.open_sockets) == 1
 
 
+@pytest.mark.slow
 async def test_a_line_that_is_dead_without_a_word_is_noticed(place: Place, arrive: Arrive, student: Person) -> None:
     line, widget = await impatient(await place.welcome(arrive, student))
     place.wire.hang()
@@ -124,7 +125,7 @@ async def test_a_line_that_is_dead_without_a_word_is_noticed(place: Place, arriv
     assert line.asked("GET /balance?currency=rsd") == 1, "that was enough to know"
 
 
-@pytest.mark.parametrize("end", ["killed", "stopped"])
+@pytest.mark.parametrize("end", ["killed", pytest.param("stopped", marks=pytest.mark.slow)])
 async def test_the_notifier_goes_and_comes_back(place: Place, arrive: Arrive, student: Person, end: str) -> None:
     line, widget = await impatient(await place.welcome(arrive, student))
     await (place.stack.kill("notifier") if end == "killed" else place.stack.stop_service("notifier"))
