@@ -61,7 +61,7 @@ async def pay(request: Request, parts: GatewayParts, locale: str, session_id: st
     if found.is_own:
         return found.page(status=status_of("own_session"))
     if errors := found.wrong(form):
-        return found.page(status=status_of("amount_mismatch" if "" in errors else "invalid_request"), chosen=method, errors=errors)
+        return found.page(status=409 if "" in errors else 422, chosen=method, errors=errors)
     try:
         if (begun := found.standing.open) is not None:
             if found.same(begun, method):
@@ -134,7 +134,7 @@ def _refused(found: Desk, form: Form, refusal: RefusedByDecision) -> Response:
         return see(f"{found.path}/pay")
     if code not in _TOLD_ON_THE_PAGE:
         raise refusal
-    page = found.page(status=status_of(code), chosen=form.get(CHOICE), errors=found.refusal(code))
+    page = found.page(status=409 if code == "amount_mismatch" else status_of(code), chosen=form.get(CHOICE), errors=found.refusal(code))
     page.headers.update(Problem(code, refusal.refused.detail).headers)
     return page
 
