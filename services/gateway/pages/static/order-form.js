@@ -108,5 +108,9 @@
     summarise(found);
     if (found.length) event.preventDefault();
   });
-  for (const field of fields) field.addEventListener("change", () => clear(field));
+  // What is being put right is not called wrong meanwhile; of e-mail and phone, either puts right that there is neither.
+  for (const field of fields) {
+    const together = field === email || field === phone ? [email, phone] : [field];
+    for (const kind of ["input", "change"]) field.addEventListener(kind, () => together.forEach(clear));
+  }
 })();

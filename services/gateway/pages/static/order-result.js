@@ -5,7 +5,7 @@
   const FIRST_MS = 1000;
   const GROWTH = 1.4;
   const LONGEST_MS = 15_000;
-  const PATIENCE_MS = 10 * 60_000;
+  const TIMES_MAX = 45; // some ten minutes
   const LOST_AFTER = 3;
   const ANSWER_MS = 20_000;
 
@@ -40,26 +40,28 @@
   });
   offer();
 
-  const isWaiting = (page) => page.getElementById("order")?.dataset.waiting === "yes";
-  if (!told || !isWaiting(document)) return;
+  const outcome = document.getElementById("outcome");
+  const isWaiting = () => outcome.dataset.waiting === "yes";
+  if (!told || !isWaiting()) return;
 
-  const say = (text, kind = told.className) => {
-    told.className = kind;
+  const say = (text) => {
     if (told.textContent !== text) told.textContent = text;
   };
 
-  /** Shows what the page says now; false when it is to be asked again. */
+  /** Shows what the page says now; what is read out stays the same element, or nobody would read it out. */
   const show = (page) => {
-    const [before, now] = [document.getElementById("order"), page.getElementById("order")];
-    const message = page.getElementById("told");
-    say(message.textContent, message.className);
-    if (before.dataset.state !== now.dataset.state) {
-      const shown = document.adoptNode(now);
-      before.replaceWith(shown);
-      shown.dispatchEvent(new CustomEvent("purser:content", { bubbles: true }));
-      offer();
+    const now = page.getElementById("outcome");
+    say(page.getElementById("told").textContent);
+    if (outcome.dataset.state === now.dataset.state) return;
+    outcome.className = now.className;
+    outcome.dataset.state = now.dataset.state;
+    outcome.dataset.waiting = now.dataset.waiting ?? "";
+    for (const id of ["next", "order"]) {
+      const fresh = document.adoptNode(page.getElementById(id));
+      document.getElementById(id).replaceWith(fresh);
+      fresh.dispatchEvent(new CustomEvent("purser:content", { bubbles: true }));
     }
-    return !isWaiting(document);
+    offer();
   };
 
   /** true when there is nothing more to ask. */
@@ -67,11 +69,12 @@
     const answer = await fetch(location.href, { headers: { Accept: "text/html" }, cache: "no-store", signal: AbortSignal.timeout(ANSWER_MS) });
     if (answer.status >= 500 || answer.status === 429) throw new Error(`status ${answer.status}`);
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-    if (!answer.ok || answer.redirected || !page.getElementById("order") || !page.getElementById("told")) {
+    if (!answer.ok || answer.redirected || !page.getElementById("told")) {
       location.replace(answer.redirected ? answer.url : location.href);
       return true;
     }
-    return show(page);
+    show(page);
+    return !isWaiting();
   };
 
   const visible = () =>
@@ -83,11 +86,10 @@
 
   const wait = async () => {
     look.hidden = true;
-    const until = Date.now() + PATIENCE_MS;
     let failures = 0;
-    for (let delay = FIRST_MS; Date.now() < until; delay = Math.min(delay * GROWTH, LONGEST_MS)) {
+    for (let times = 0; times < TIMES_MAX; times += 1) {
       // Many pages that lost the same server do not come back at the same moment.
-      await pause(delay * (0.8 + 0.4 * Math.random()));
+      await pause(Math.min(FIRST_MS * GROWTH ** times, LONGEST_MS) * (0.8 + 0.4 * Math.random()));
       await visible();
       try {
         if (await ask()) return;
