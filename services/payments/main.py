@@ -7,6 +7,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Final
 from uuid import UUID
@@ -88,6 +89,7 @@ from shared.asyncapi import asyncapi_document
 from shared.contracts.payment_events import ProviderEventReceived
 from shared.contracts.topology import PAYMENTS_COMMANDS, PAYMENTS_QUERIES, route_of
 from shared.delivery.broker import BrokerLink
+from shared.delivery.dead_letters import count_dead_letters
 from shared.delivery.declare import declare_topology
 from shared.delivery.errors import BrokerUnavailable
 from shared.delivery.publisher import EnvelopePublisher, Publisher
@@ -227,7 +229,7 @@ async def payments(settings: PaymentsSettings) -> AsyncIterator[None]:
             refund_questions(RefundViews(pool)),
             suspense_questions(suspense),
             transfer_questions(transfers),
-            operator_questions(Operator(pool, settings.reconcile_after_seconds)),
+            operator_questions(Operator(pool, settings.reconcile_after_seconds, partial(count_dead_letters, link))),
         ]
         consumers.subscribe(broker, PAYMENTS_COMMANDS, publisher, *commands)
         consumers.subscribe(broker, PAYMENTS_QUERIES, publisher, *questions)

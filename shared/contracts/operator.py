@@ -150,9 +150,11 @@ class Stuck(BaseModel):
 
 
 class StuckView(Reply):
-    """`count`: all of them; `more`: of some kind as many as are counted at most, so there may be more."""
+    """`count`: all of them; `more`: of some kind as many as are counted at most, so there may be more.
+    `dead_letters`: messages that no service could work on; none: the broker does not say."""
 
     type: Literal["stuck-view.v1"] = "stuck-view.v1"
     items: tuple[Stuck, ...]
     count: int
     more: bool
+    dead_letters: int | None = None

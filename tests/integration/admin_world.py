@@ -149,7 +149,7 @@ class Desk:
             {"kind": "withdrawal", "why": "outcome_unknown", "thing_id": WITHDRAWAL, "amount_minor": 1, "currency": "jpy"},
             {"kind": "suspense", "why": "undecided", "thing_id": ITEM, "amount_minor": 1, "currency": "rsd"},
         )
-        return StuckView(items=tuple(Stuck(since=since, **kind) for kind in kinds), count=40, more=False)
+        return StuckView(items=tuple(Stuck(since=since, **kind) for kind in kinds), count=40, more=False, dead_letters=2)
 
     async def _withdrawals(self, asked: ListWithdrawals) -> WithdrawalPage:
         assert (asked.user_id, asked.for_admin) == (None, True)

@@ -86,6 +86,7 @@ async def test_what_is_stuck_leads_to_where_one_learns_more(desk: Desk) -> None:
     assert "5 hr" in page
     assert "Not published yet" in page, "wallet's events wait for seven minutes"
     assert ">41<" in page, "40 of payments, and wallet's messages"
+    assert "2 messages could not be worked on and lie with the dead letters." in page
     assert "The 4 that wait the longest are shown." in page
 
 

@@ -30,14 +30,22 @@ async def world(fresh_database_url: str) -> AsyncIterator[HistoryWorld]:
         yield running
 
 
+async def none_dead() -> int | None:
+    return 0
+
+
+def operator_of(world: HistoryWorld) -> Operator:
+    return Operator(world.pool, AFTER_SECONDS, none_dead)
+
+
 async def figures(world: HistoryWorld) -> FiguresView:
-    answer = await Operator(world.pool, AFTER_SECONDS).figures(GetFigures(correlation_id="q", since=DAY, until=MIDNIGHT))
+    answer = await operator_of(world).figures(GetFigures(correlation_id="q", since=DAY, until=MIDNIGHT))
     assert isinstance(answer, FiguresView), answer
     return answer
 
 
 async def stuck(world: HistoryWorld, **asked: Any) -> StuckView:
-    answer = await Operator(world.pool, AFTER_SECONDS).stuck(ListStuck(correlation_id="q", **asked))
+    answer = await operator_of(world).stuck(ListStuck(correlation_id="q", **asked))
     assert isinstance(answer, StuckView), answer
     return answer
 
@@ -115,7 +123,7 @@ async def test_payments_by_the_hour_and_by_the_day_as_they_are_told(world: Histo
     await world.payment(created_at=hour - timedelta(hours=24), status="failed")
     await world.payment(created_at=hour, status="failed", refusal='{"code":"c","detail":"d","request_id":"r"}')
 
-    operator = Operator(world.pool, AFTER_SECONDS)
+    operator = operator_of(world)
     told = await operator.series(ListSeries(correlation_id="q", bucket="hour", buckets=24))
     assert isinstance(told, SeriesView)
     if utc_now().replace(minute=0, second=0, microsecond=0) != hour:
@@ -242,7 +250,7 @@ async def test_what_is_on_its_way_is_not_stuck(world: HistoryWorld) -> None:
     await withdrawal(world, status="sending", step="sending", payout_method="manual")
     await suspended(world, created_at=now)
     await world.write("outbox", lane=3, message_type="payment.completed.v1", key="1", payload="{}", correlation_id="r", created_at=now)
-    assert await stuck(world) == StuckView(items=(), count=0, more=False)
+    assert await stuck(world) == StuckView(items=(), count=0, more=False, dead_letters=0)
 
 
 async def test_of_each_kind_no_more_is_read_than_is_counted(world: HistoryWorld, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -260,7 +268,7 @@ async def test_a_page_is_told_that_counting_takes_too_long(world: HistoryWorld, 
         transaction = admin.transaction()
         await transaction.start()
         await admin.execute("lock table payments.withdrawals")
-        answer = await Operator(world.pool, AFTER_SECONDS).figures(GetFigures(correlation_id="q", since=DAY, until=MIDNIGHT))
+        answer = await operator_of(world).figures(GetFigures(correlation_id="q", since=DAY, until=MIDNIGHT))
         await transaction.rollback()
     assert isinstance(answer, Refused)
     assert answer.code == "figures_not_ready"

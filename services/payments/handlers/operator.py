@@ -35,10 +35,12 @@ class _Counted:
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """`after_seconds` (RECONCILE_AFTER_SECONDS): what has not got on for so long is stuck."""
+    """`after_seconds` (RECONCILE_AFTER_SECONDS): what has not got on for so long is stuck. `dead_letters` counts them at the
+    broker, where it says so."""
 
     pool: Pool
     after_seconds: float
+    dead_letters: Callable[[], Awaitable[int | None]]
     _counted: Mapping[str, _Counted] = field(default_factory=lambda: {bucket: _Counted() for bucket in _LENGTH})
 
     async def figures(self, query: GetFigures) -> FiguresView | Refused:
@@ -77,7 +79,7 @@ class Operator:
         async def look() -> StuckView:
             async with connection(self.pool) as db:
                 items, count, more = await store.stuck(db, utc_now(), self.after_seconds, query.limit)
-            return StuckView(items=items, count=count, more=more)
+            return StuckView(items=items, count=count, more=more, dead_letters=await self.dead_letters())
 
         return await _in_time(look, query.correlation_id)
 

@@ -84,6 +84,7 @@ async def show(request: Request, parts: GatewayParts, locale: str) -> Response:
         series_name=lambda name: words.named(visit, words.SERIES, name),
         stuck=None if stuck_view is None else [_row(visit, one) for one in (*stuck_view.items, *unpublished)],
         stuck_count=0 if stuck_view is None else stuck_view.count + len(unpublished),
+        dead_letters=None if stuck_view is None else stuck_view.dead_letters,
         stuck_more=stuck_view is not None and stuck_view.more,
         withdrawals=waiting.items if isinstance(waiting, WithdrawalPage) else None,
         how_long=lambda since: words.for_how_long(visit, since),
