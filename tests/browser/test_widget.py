@@ -69,6 +69,8 @@ async def test_several_widgets_share_one_socket_and_tell_the_page_once(stack: St
     visitor = await arrive(stack, person=student)
     line, header = await watched(visitor)
     again, euros = await put(visitor.page, currency="rsd"), await put(visitor.page, currency="EUR")
+    spoken = [await widget.part("told").get_attribute("aria-live") for widget in (header, again, euros)]
+    assert spoken == ["polite", "off", "off"], "what has broken is said once"
     await again.shows("RSD 100.00")
     await euros.shows("€0.00")
     await visitor.page.evaluate("""() => {
@@ -203,10 +205,11 @@ async def test_whose_session_ends_is_told_so_and_sees_whoever_logs_in_next(stack
     async with newcomer(stack) as next_one:
         await next_one.top_up(5)
         await visitor.log_in_as(next_one)
-        await widget.part("retry").click()
+        await widget.part("retry").press("Enter")
         await widget.shows("RSD 5.00")
         await widget.is_("live")
         await expect(widget.part("error")).to_be_hidden()
+        assert await visitor.page.evaluate("document.activeElement.localName") == "balance-widget", "the keyboard does not lose its place"
         await next_one.top_up(1)
         await widget.shows("RSD 6.00")
 

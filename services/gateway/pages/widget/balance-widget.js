@@ -151,8 +151,7 @@ class BalanceWidget extends HTMLElement {
     const shadow = this.attachShadow({ mode: "open" });
     shadow.adoptedStyleSheets = [STYLES];
     shadow.append(box, make("span", "change"));
-    const { told, spoken, change, status, retry, error, held } = this.#parts;
-    told.setAttribute("aria-live", "polite");
+    const { spoken, change, status, retry, error, held } = this.#parts;
     spoken.setAttribute("aria-live", "polite");
     change.setAttribute("aria-hidden", "true");
     status.setAttribute("role", "img");
@@ -163,7 +162,7 @@ class BalanceWidget extends HTMLElement {
   }
 
   render() {
-    const { label, amount, status, held, error, message, login, retry, box, before } = this.#parts;
+    const { label, amount, status, held, told, error, message, login, retry, box, before } = this.#parts;
     const { balance, state } = this;
     const words = this.#words();
     label.textContent = words.balance;
@@ -177,11 +176,12 @@ class BalanceWidget extends HTMLElement {
     status.setAttribute("aria-label", status.title);
 
     held.hidden = !balance?.held_minor;
-    if (balance) held.textContent = words.held.replace("%(amount)s", this.#money(balance.held_minor, balance.currency));
+    if (balance) held.textContent = words.held.replace("%(amount)s", () => this.#money(balance.held_minor, balance.currency));
 
     const isLoggedOut = this.#line?.reason === "login";
     const address = isLoggedOut ? pageOf(this.getAttribute("login")) : null;
     if (state !== "lost" && this.shadowRoot.activeElement) box.focus(); // the button goes, the place stays
+    told.setAttribute("aria-live", this.#line?.widgets.isFirst(this) ? "polite" : "off"); // all of them say the same
     error.hidden = state !== "lost";
     message.textContent = isLoggedOut ? words.loggedOut : words.unreachable;
     login.hidden = !address;
