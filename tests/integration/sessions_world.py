@@ -37,6 +37,7 @@ class Desk:
     title: str = "A first conversation"
     view: dict[str, Any] = field(default_factory=dict)
     made: dict[str, IntentCreated] = field(default_factory=dict)
+    cookies: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.world.stand_ins.answers |= {
@@ -45,14 +46,18 @@ class Desk:
         }  # fmt: skip
 
     async def page(self, path: str = PAY, user_id: str = "1") -> httpx.Response:
-        return await self.world.http.get(path, headers=HTML | logged_in(user_id))
+        return await self.world.http.get(path, headers=HTML | self._cookie(user_id))
 
     async def form(self, path: str = PAY) -> dict[str, str]:
         """What the page's form has in its hidden fields."""
         return hidden(await self.page(path))
 
     async def send(self, form: dict[str, str], method: str, path: str = PAY, **fields: str) -> httpx.Response:
-        return await self.world.http.post(path, data=form | {"method": method} | fields, headers=HTML | logged_in())
+        return await self.world.http.post(path, data=form | {"method": method} | fields, headers=HTML | self._cookie())
+
+    def _cookie(self, user_id: str = "1") -> dict[str, str]:
+        """One token a user: a form is good in the session that it was made in."""
+        return self.cookies.setdefault(user_id, logged_in(user_id))
 
     @property
     def commands(self) -> list[CreateIntent]:
