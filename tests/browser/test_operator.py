@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from playwright.async_api import Locator, Page, expect
 
 from deploy.local.stack import Stack
 from tests.browser.conftest import Arrive
 from tests.browser.furnished import withdraw
-from tests.browser.looking import axe
-from tests.browser.test_every_page import tab_to
+from tests.browser.looking import axe, tab_to
 from tests.browser.visitors import Visitor
 from tests.browser.words import LANGUAGES
-from tests.flow.people import Person
+from tests.flow.people import WAIT_SECONDS, Person
 
 LIST = "/{locale}/admin/withdrawals"
 
@@ -115,6 +116,34 @@ async def test_the_list_and_the_overview_keep_up_by_themselves(operator: Visitor
     await page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     await expect(figure).not_to_have_text(before)
     await expect(page.get_by_role("table", name="By what became of them")).to_be_visible()
+
+
+async def test_money_that_fits_nothing_is_given_to_whose_it_is(operator: Visitor, student: Person, admin: Person) -> None:
+    made = await student.deposit(900)
+    told = {"outcome": "success", "amount": 100, "currency": "rsd"}
+    assert (await admin.post(f"/mock/payments/{made['session_id']}", told)).status_code == 200
+    item = await suspended(admin, made["payment_id"])
+    page = await operator.open("/{locale}/admin/suspense")
+    await page.locator(f"a[href$='{item}']").click()
+    await operator.follow("Give it to a user")
+    dialog = page.get_by_role("dialog", name="Give it to a user")
+    await dialog.get_by_label("User id").fill(student.id)
+    await axe(page)
+    await dialog.get_by_role("button", name="Credit the user").click()
+    await expect(page.get_by_role("main")).to_contain_text(f"Given to{student.id}")
+    await expect(page.get_by_role("main")).to_contain_text("Assigned")
+    assert (await student.balance())["available_minor"] == 10_000
+
+
+async def suspended(admin: Person, payment_id: str) -> str:
+    """The id of what was kept of a payment."""
+    async with asyncio.timeout(WAIT_SECONDS):
+        while True:
+            items = (await admin.get("/suspense", status="open")).json()["items"]
+            found = [str(item["id"]) for item in items if item["payment_id"] == payment_id]
+            if found:
+                return found[0]
+            await asyncio.sleep(0.05)
 
 
 async def test_the_overview_shows_the_day_and_leads_on_to_the_work(operator: Visitor, student: Person) -> None:
