@@ -7,11 +7,13 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from html import unescape
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import stripe
 import structlog
 
+from services.gateway.hypertext.policy import Sources, security_policy
 from services.gateway.pages.stripe_js import RELEASE, stripe_js
 from shared.contracts.base import new_id, utc_now
 from shared.contracts.checkout import CheckoutView, GetCheckout
@@ -62,6 +64,16 @@ def form_of(page: str) -> dict[str, str]:
     return {name: unescape(value) for name, value in re.findall(r'data-([a-z-]+)="([^"]*)"', form)}
 
 
+def back_of(page: str) -> str:
+    """Where the link at the end leads."""
+    return unescape(re.findall(r'<p class="centred"><a href="([^"]+)">', page)[0])
+
+
+def live_origin(site: Site) -> str:
+    parts = urlsplit(site.world.settings.notifier_public_url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
 def policy_of(text: str) -> dict[str, str]:
     return dict(part.strip().split(" ", 1) for part in text.split(";"))
 
@@ -75,16 +87,21 @@ async def test_the_page_has_all_that_its_script_needs_and_no_script_of_its_own_i
     scripts = re.findall(r"<script[^>]*>", answer.text)
 
     assert answer.status_code == 200
-    assert (form["publishable-key"], form["client-secret"], form["return-path"], form["language"]) == (KEY, SECRET, SUCCESS, "en")
-    assert scripts[0] == '<script src="https://js.stripe.com/endive/stripe.js" defer>'
-    assert re.fullmatch(r'<script src="/static/checkout\.[0-9a-f]{16}\.js" defer>', scripts[1])
-    assert len(scripts) == answer.text.count("</script>") == answer.text.count("defer></script>") == 2, "nothing between the tags"
+    assert (form["publishable-key"], form["client-secret"], form["return-path"], form["language"]) == (
+        KEY,
+        SECRET,
+        f"/en/orders/{ORDER}/success?session_id={SESSION}",
+        "en",
+    )
+    assert '<script src="https://js.stripe.com/endive/stripe.js" defer>' in scripts
+    assert any(re.fullmatch(r'<script src="/static/checkout\.[0-9a-f]{16}\.js" defer>', script) for script in scripts)
+    assert len(scripts) == answer.text.count("</script>") == answer.text.count("defer></script>"), "nothing between the tags"
     assert not re.search(r"\son[a-z]+=|style=|<style|javascript:", answer.text)
-    assert ("990.00 EUR" in answer.text, "&lt;script&gt;" in answer.text) == (True, True)
+    assert (answer.text.count("€990.00"), "&lt;script&gt;" in answer.text) == (2, True), "the sum, large and on the button"
     assert 'role="alert" aria-live="assertive"' in answer.text
     assert "<noscript>" in answer.text
     assert re.search(r'<button id="pay"[^>]* disabled>', answer.text)
-    assert unescape(re.findall(r'<p><a href="([^"]+)">', answer.text)[0]) == FAILURE
+    assert back_of(answer.text) == FAILURE.replace("/ru/", "/en/")
     assert form_of((await site.page(f"/sr/pay/{SESSION}")).text)["language"] == "auto", "Stripe has no Serbian"
 
 
@@ -96,15 +113,17 @@ async def test_its_policy_lets_stripe_do_what_stripe_needs_and_nobody_else_anyth
         "script-src": "'self' https://js.stripe.com https://*.js.stripe.com",
         "style-src": "'self'",
         "frame-src": "https://js.stripe.com https://*.js.stripe.com https://hooks.stripe.com https://link.com https://*.link.com",
-        "connect-src": "'self' https://api.stripe.com https://link.com https://*.link.com",
-        "img-src": "https://*.link.com",
+        "connect-src": f"'self' {live_origin(site)} https://api.stripe.com https://link.com https://*.link.com",
+        "img-src": "'self' https://*.link.com",
         "form-action": "'self'",
         "base-uri": "'none'",
         "frame-ancestors": "'none'",
     }
     assert answer.headers["cache-control"] == "no-store"
     assert answer.headers["referrer-policy"] == "same-origin"
-    assert "script-src" not in (await site.page("/en/login")).headers["content-security-policy"]
+    other = policy_of((await site.page("/en/login")).headers["content-security-policy"])
+    assert (other["script-src"], other["frame-src"]) == ("'self'", "'none'"), "only this page"
+    assert not any("unsafe" in value for value in policy_of(answer.headers["content-security-policy"]).values())
 
 
 def test_stripe_js_is_of_the_release_of_the_pinned_api_version() -> None:
@@ -116,10 +135,11 @@ def test_stripe_js_is_of_the_release_of_the_pinned_api_version() -> None:
 def test_an_emulator_on_this_machine_brings_its_own_script_and_no_other_is_let_in(base: str) -> None:
     script = stripe_js(base)
     assert script.address == f"{base}/v3/"
-    policy = policy_of(script.policy)
-    assert policy["script-src"] == policy["connect-src"] == f"'self' {base}"
+    assert script.sources == Sources(base, base, base, base)
+    policy = policy_of(security_policy("ws://localhost:8001", script.sources))
+    assert policy["script-src"] == f"'self' {base}"
+    assert policy["connect-src"] == f"'self' ws://localhost:8001 {base}"
     assert policy["frame-src"] == base
-    assert "stripe.com" not in script.policy
 
 
 # ---- whose it is
@@ -154,19 +174,25 @@ async def test_there_is_no_other_page(site: Site, path: str) -> None:
 )
 async def test_what_is_over_leads_on_to_its_result(site: Site, status: str, leads: str) -> None:
     answer = await knowing(site, status=status, client_secret=None).page(f"{PAGE}?error=payment_failed")
-    assert (answer.status_code, answer.headers["location"]) == (303, leads)
+    assert (answer.status_code, answer.headers["location"]) == (303, leads.replace("/ru/", "/en/")), "in the language that is read"
 
 
 async def test_a_top_ups_payer_can_go_back_without_paying(site: Site) -> None:
-    page = (await knowing(site, kind="deposit", order_id=None).page(PAGE)).text
-    assert unescape(re.findall(r'<p><a href="([^"]+)">', page)[0]) == "/en/balance/deposit"
+    page = (await knowing(site, kind="deposit", order_id=None).page(PAGE, **logged_in())).text
+    assert back_of(page) == "/en/balance/deposit"
+
+
+async def test_a_sessions_payer_goes_back_to_the_session(site: Site) -> None:
+    page = (await knowing(site, kind="payment", order_id=None, coaching_session_id="a:1").page(PAGE, **logged_in())).text
+    assert back_of(page) == "/en/sessions/a%3A1/pay"
 
 
 async def test_who_comes_before_the_provider_has_answered_is_asked_to_wait(site: Site) -> None:
     answer = await knowing(site, client_secret=None).page(PAGE)
     assert answer.status_code == 200
     assert 'http-equiv="refresh"' in answer.text
-    assert "<script" not in answer.text
+    assert SECRET not in answer.text
+    assert "stripe" not in answer.text.lower()
 
 
 async def test_an_attempt_that_failed_is_told_and_another_one_offered(site: Site) -> None:
@@ -183,7 +209,7 @@ async def test_without_a_publishable_key_the_page_says_so_and_the_log_too(amqp_u
             page = await site.page(PAGE)
             script = await world.http.get(PAGE)
     assert (page.status_code, script.status_code, script.json()["code"]) == (503, 503, "provider_not_configured")
-    assert "Cards are not taken here yet" in page.text
+    assert "This way to pay is not taken here yet. Nothing was charged" in page.text
     assert int(page.headers["retry-after"]) > 0
     assert "a payer cannot pay: STRIPE_PUBLISHABLE_KEY is not set here" in [line["event"] for line in logs]
 
@@ -200,7 +226,7 @@ async def test_neither_the_secret_nor_what_opens_an_order_is_in_the_log(site: Si
     assert str(SESSION) not in repr(logs)
 
 
-@pytest.mark.parametrize("page", ["/en/balance/deposit/success", f"/en/orders/{ORDER}/success"])
+@pytest.mark.parametrize("page", ["/en/balance/deposit/success", f"/en/orders/{ORDER}/success", "/en/sessions/7/paid"])
 async def test_what_stripe_writes_behind_the_return_address_does_not_stay_there(site: Site, page: str) -> None:
     """Wherever a bank's page was in between, Stripe.js appends the client secret itself."""
     appended = f"payment_intent=pi_1&payment_intent_client_secret={SECRET}&redirect_status="
@@ -224,7 +250,7 @@ async def test_an_address_that_somebody_made_up_leads_back_to_itself(site: Site,
 
 
 async def test_the_script_is_a_file_of_ours_that_never_changes(site: Site) -> None:
-    (name,) = re.findall(r'src="(/static/[^"]+)"', (await site.page(PAGE)).text)
+    (name,) = re.findall(r'src="(/static/checkout\.[^"]+)"', (await site.page(PAGE)).text)
     script = await site.world.http.get(name, headers=HTML)
 
     assert (script.status_code, script.headers["content-type"]) == (200, "text/javascript; charset=utf-8")
