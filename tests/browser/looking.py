@@ -8,10 +8,12 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
-from playwright.async_api import Page
+from playwright.async_api import Page, expect
 
+from tests.browser.visitors import Role
 from tests.servers import PROJECT
 
+_TABS_MAX: Final = 80
 _TAGS: Final = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
 
 
@@ -63,6 +65,21 @@ async def is_within_its_width(page: Page) -> None:
         }"""
     )
     assert not wide, f"{page.url}\n" + "\n".join(wide)
+
+
+async def tab_to(page: Page, role: Role, name: str) -> None:
+    """With the Tab key alone, and its focus is seen."""
+    wanted = page.get_by_role(role, name=name, exact=True).first
+    await expect(wanted).to_be_visible()
+    await page.evaluate("document.activeElement?.blur()")
+    for _ in range(_TABS_MAX):
+        await page.keyboard.press("Tab")
+        if await wanted.evaluate("one => one === document.activeElement"):
+            break
+    else:
+        raise AssertionError(f"{page.url}: {name} is not reached")
+    ring = await wanted.evaluate("one => { const s = getComputedStyle(one); return [s.outlineStyle, s.boxShadow]; }")
+    assert ring != ["none", "none"], f"{page.url}: nobody sees that {name} has the focus"
 
 
 @cache

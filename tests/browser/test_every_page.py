@@ -12,7 +12,7 @@ from playwright.async_api import Page, expect
 from deploy.local.stack import Stack
 from tests.browser.conftest import Arrive
 from tests.browser.furnished import Furnished, furnish
-from tests.browser.looking import axe, axe_of_colours, is_within_its_width, screenshot
+from tests.browser.looking import axe, axe_of_colours, is_within_its_width, screenshot, tab_to
 from tests.browser.visitors import DESKTOP, PHONE, SMALL_PHONE, Role, Visitor
 from tests.browser.weighing import weighed
 from tests.browser.words import LANGUAGES
@@ -22,7 +22,6 @@ TWICE_AS_LARGE: Final = {"width": DESKTOP["width"] // 2, "height": DESKTOP["heig
 """What 200 % leaves of a desktop."""
 
 WIRE_BYTES_MAX: Final = 60_000
-TABS_MAX: Final = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,21 +112,6 @@ async def visit(visitor: Visitor, hosted: Hosted, furnished: Furnished, locale: 
     assert (await page.title()).strip()
     await expect(page.locator("h1")).to_have_count(1)
     return page
-
-
-async def tab_to(page: Page, role: Role, name: str) -> None:
-    """With the Tab key alone, and its focus is seen."""
-    wanted = page.get_by_role(role, name=name, exact=True).first
-    await expect(wanted).to_be_visible()
-    await page.evaluate("document.activeElement?.blur()")
-    for _ in range(TABS_MAX):
-        await page.keyboard.press("Tab")
-        if await wanted.evaluate("one => one === document.activeElement"):
-            break
-    else:
-        raise AssertionError(f"{page.url}: {name} is not reached")
-    ring = await wanted.evaluate("one => { const s = getComputedStyle(one); return [s.outlineStyle, s.boxShadow]; }")
-    assert ring != ["none", "none"], f"{page.url}: nobody sees that {name} has the focus"
 
 
 @EVERY

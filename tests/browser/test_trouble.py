@@ -66,7 +66,7 @@ async def test_a_page_that_was_open_for_too_long_says_so_and_moves_nothing(arriv
     page = await visitor.open(f"/{{locale}}/payment/mock?session_id={made['session_id']}")
     async with newcomer(stack) as somebody_else:
         await visitor.log_in_as(somebody_else)
-        async with page.expect_response(lambda answer: answer.request.method == "POST") as answer:
+        async with page.expect_response(lambda answer: answer.url.endswith("/payment/mock")) as answer:
             await visitor.press("Pay")
     assert (await answer.value).status == 403
     await is_a_page_of_ours(visitor, "This page is too old to be sent. Open it again and try once more.")
