@@ -133,7 +133,12 @@
 
   const prepare = () => {
     const form = document.getElementById("withdraw-form");
-    if (form) form.noValidate = true; // our own words instead of the browser's
+    if (!form) return;
+    form.noValidate = true; // our own words instead of the browser's
+    // Come back to by the back button the page is made anew; its form stays the one that was sent, so that sending it again is no second one.
+    const { idempotency_key: key } = form.elements;
+    key.value = history.state?.withdrawKey ?? key.value;
+    history.replaceState({ ...history.state, withdrawKey: key.value }, "");
   };
 
   // Before pages.js marks the form as sent.
