@@ -243,6 +243,21 @@ ROWS: Final = (
     Row("GET", "/{locale}/orders/{order_id}/success", anybody(200), in_english(an_order)),
     Row("GET", "/{locale}/orders/{order_id}/payment-failed", guests_too(200), in_english(an_order)),
     Row("POST", "/{locale}/orders/{order_id}/payment-failed", form(303), in_english(an_order), fresh=True, form={}),
+    # the operator's: a guest's form, too, is sent to log in; what they had decided they decide again there
+    Row("GET", "/{locale}/admin", page(403, admin=200), in_english()),
+    Row("GET", "/{locale}/admin/log", page(403, admin=200), in_english()),
+    Row("GET", "/{locale}/admin/withdrawals", page(403, admin=200), in_english()),
+    Row("GET", "/{locale}/admin/withdrawals/{withdrawal_id}", page(403, admin=200), in_english(a_withdrawal)),
+    Row(
+        "POST", "/{locale}/admin/withdrawals/{withdrawal_id}", page(403, admin=303), in_english(a_withdrawal), fresh=True,
+        form={"decision": "reject", "reason": "a test", "idempotency_key": "{withdrawal_id}"},
+    ),
+    Row("GET", "/{locale}/admin/suspense", page(403, admin=200), in_english()),
+    Row("GET", "/{locale}/admin/suspense/{item_id}", page(403, admin=200), in_english(a_suspense_item)),
+    Row(
+        "POST", "/{locale}/admin/suspense/{item_id}", page(403, admin=303), in_english(a_suspense_item), fresh=True,
+        form={"decision": "assign_user", "user_id": "1", "idempotency_key": "{item_id}"},
+    ),
     Row("GET", "/static/{name}", anybody(200), the_stylesheet),
     Row("GET", "/", anybody(307)),
     Row("GET", "/docs", anybody(200)),
