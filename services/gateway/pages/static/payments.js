@@ -114,9 +114,8 @@
   document.addEventListener("input", (event) => {
     const piece = event.target.closest("[data-live]");
     if (piece) piece.dataset.touched = "yes";
-  });
-  document.addEventListener("change", (event) => {
-    if ("most" in event.target.dataset) isRight(event.target);
+    // Not when the field is left: a message that comes or goes then moves the button away from under the click.
+    if (event.target.matches("[data-most][aria-invalid]")) isRight(event.target);
   });
 
   // Sent again by the dialog, the form goes on its way; pages.js sees to it that it goes once.
