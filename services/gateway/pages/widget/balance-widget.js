@@ -147,10 +147,11 @@ class BalanceWidget extends HTMLElement {
       make("span", "held"),
       make("span", "told", make("span", "error", make("span", "message"), make("a", "login"), make("button", "retry"))),
       make("span", "spoken"),
+      make("span", "change"),
     );
     const shadow = this.attachShadow({ mode: "open" });
     shadow.adoptedStyleSheets = [STYLES];
-    shadow.append(box, make("span", "change"));
+    shadow.append(box);
     const { spoken, change, status, retry, error, held } = this.#parts;
     spoken.setAttribute("aria-live", "polite");
     change.setAttribute("aria-hidden", "true");
