@@ -16,7 +16,7 @@ from services.gateway.guests import guest_callers
 from services.gateway.pages.order_form import WRONG
 from shared.contracts.base import new_id, utc_now
 from shared.contracts.checkout import AmountLimits, ListMethods, MethodsView
-from shared.contracts.orders import CreateOrder, GetOrder, GetProduct, OrderCreated, ProductView
+from shared.contracts.orders import CreateOrder, GetInterpretation, GetOrder, GetProduct, OrderCreated, ProductView
 from shared.contracts.payment_commands import CommandReply, FieldProblem, Refused
 from shared.keys import Keys
 from tests.integration.gateway_world import JWT_SECRET, ORIGIN, SECRET, World, gateway_world, method_view, one_story, refused, silent, token
@@ -142,13 +142,34 @@ async def test_a_guest_orders_and_goes_on_to_the_payment(shop: Shop) -> None:
 async def test_sent_again_it_is_one_order_and_changed_it_is_another(shop: Shop) -> None:
     fields = as_rendered(await shop.form()) | CONTACT
     twice = [await shop.send(fields), await shop.send(fields)]
+    back = await shop.send(as_rendered(await shop.form()) | CONTACT)
     changed = await shop.send(fields | {"ajna": "1"})
-    anew = await shop.send(as_rendered(await shop.form()) | CONTACT)
+    shop.world.http.cookies.clear()
+    elsewhere = await shop.send(as_rendered(await shop.form()) | CONTACT)
 
-    assert {answer.status_code for answer in (*twice, changed, anew)} == {303}
-    first, again, other, fresh = shop.asked
-    assert (first.order_id, first.idempotency) == (again.order_id, again.idempotency)
-    assert len({first.order_id, other.order_id, fresh.order_id}) == len(shop.orders) == 3
+    assert {answer.status_code for answer in (*twice, back, changed, elsewhere)} == {303}
+    first, again, from_back, other, of_another_browser = shop.asked
+    assert first.idempotency == again.idempotency == from_back.idempotency, "the back button asks for the form anew"
+    assert first.order_id == again.order_id == from_back.order_id
+    assert len({first.order_id, other.order_id, of_another_browser.order_id}) == len(shop.orders) == 3
+    assert twice[1].headers["location"] == f"/sr/orders/{first.order_id}/pay", "which knows what has become of it since"
+
+
+async def test_once_it_is_paid_the_same_wish_is_another_order(shop: Shop) -> None:
+    async def paid(query: GetOrder) -> Any:
+        return order_view(order_id=query.order_id, status="paid", payment_status="completed")
+
+    async def nothing(query: GetInterpretation) -> Any:
+        return refused("interpretation_not_found", query)
+
+    shop.world.stand_ins.answers |= {GetOrder: paid, GetInterpretation: nothing}
+    await shop.send(as_rendered(await shop.form()) | CONTACT)
+    cookie = next(one for one in shop.world.http.cookies.jar if one.name == "purser_order_form")
+    assert (cookie.has_nonstandard_attr("HttpOnly"), cookie.get_nonstandard_attr("SameSite")) == (True, "lax")
+    assert (await shop.form(f"/sr/orders/{shop.asked[0].order_id}/success")).status_code == 200
+    await shop.send(as_rendered(await shop.form()) | CONTACT)
+
+    assert len({command.order_id for command in shop.asked}) == 2
 
 
 async def test_whoever_is_logged_in_orders_as_themselves_and_their_address_is_there(shop: Shop) -> None:
@@ -266,8 +287,9 @@ async def test_several_ways_to_pay_are_chosen_among_and_only_those_that_take_the
 
 async def test_only_a_form_of_ours_is_taken(shop: Shop) -> None:
     fields = as_rendered(await shop.form()) | CONTACT
-    of_another_rendering = as_rendered(await shop.form())["csrf_token"]
-    for change in ({"csrf_token": ""}, {"csrf_token": of_another_rendering}, {"idempotency_key": "made-up"}):
+    shop.world.http.cookies.clear()
+    of_another_browser = as_rendered(await shop.form())["csrf_token"]
+    for change in ({"csrf_token": ""}, {"csrf_token": of_another_browser}, {"idempotency_key": "made-up"}):
         assert (await shop.send(fields | change)).status_code == 403, change
     assert (await shop.send({name: value for name, value in fields.items() if name != "idempotency_key"})).status_code == 422
     assert (await shop.send(fields, Origin="https://evil.example")).status_code == 403

@@ -25,6 +25,10 @@ OF_CHAKRAS: Final = "chakras"
 
 POINT_AT_FIRST: Final = 5
 
+COOKIE: Final = "purser_order_form"
+"""The key of this browser's next order. A form that is asked for anew (by the back button, in a second tab) has the same one, until the
+order is paid."""
+
 WRONG: Final[Mapping[str, str]] = {
     "contact": marked("Give an e-mail address or a phone number."),
     "email": marked("Write an e-mail address such as ana@example.org."),

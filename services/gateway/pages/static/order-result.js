@@ -6,7 +6,7 @@
   const GROWTH = 1.4;
   const LONGEST_MS = 15_000;
   const TIMES_MAX = 45; // some ten minutes
-  const LOST_AFTER = 3;
+  const LOST_AFTER = 2;
   const ANSWER_MS = 20_000;
 
   const told = document.getElementById("told");

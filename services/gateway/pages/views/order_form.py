@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from fastapi import APIRouter
@@ -14,7 +15,7 @@ from services.gateway.guests import caller_of_order
 from services.gateway.order_fields import BORN_FROM, EMAIL_MAX, EMAIL_PATTERN, PHONE_MAX, PHONE_PATTERN, POINT_MAX
 from services.gateway.ordering import Wanted, create_order_command, orderer
 from services.gateway.pages.forms import check_form, form_key, form_token, new_key, read_form
-from services.gateway.pages.order_form import OF_CHAKRAS, WRONG, Entered, Errors, entered, errors_of, fingerprint, offered, read
+from services.gateway.pages.order_form import COOKIE, OF_CHAKRAS, WRONG, Entered, Errors, entered, errors_of, fingerprint, offered, read
 from services.gateway.pages.troubles import message_of
 from services.gateway.pages.visits import Visit, path_within, see, visit_of
 from services.gateway.parts import GatewayParts, Parts
@@ -26,6 +27,8 @@ from shared.contracts.payment_commands import Refused
 
 router = APIRouter(include_in_schema=False)
 
+_COOKIE_SECONDS: Final = 3_600
+_KEY: Final = re.compile(r"[A-Za-z0-9_-]{16,64}", re.ASCII)
 _OPERATION: Final = "POST /{locale}/orders/{product}"
 _PRODUCT_LENGTH_MAX: Final = 64
 _OF_THE_METHOD: Final = frozenset(
@@ -47,7 +50,7 @@ async def show(request: Request, parts: GatewayParts, locale: str, product: str)
     view = await _product(visit, product)
     methods = await _methods(visit, view)
     known = "" if visit.caller is None else visit.caller.identity.email or ""
-    return _page(visit, view, methods, Entered(email=known, method=methods[0] if methods else ""), {})
+    return _page(visit, view, methods, Entered(email=known, method=methods[0] if methods else ""), {}, key=_kept_key(request))
 
 
 @router.post("/{locale}/orders/{product}")
@@ -72,12 +75,14 @@ async def order(request: Request, parts: GatewayParts, locale: str, product: str
         if not errors:
             raise
         # Refused, it was not made: under another key it may be tried again.
-        return _page(visit, view, methods, sent, errors, status=status_of(refusal.refused.code))
+        return _page(visit, view, methods, sent, errors, key=new_key(), status=status_of(refusal.refused.code))
     if answer is None:
         return see(_waiting(parts, issued, visit.locale))
-    created, _ = answer
-    # A payment page elsewhere is linked to, not redirected to: this page's forms may lead nowhere but home.
-    return see(path_within(parts, created.payment_url) or f"/{visit.locale}/orders/{created.order_id}/pay")
+    created, replayed = answer
+    # A payment page elsewhere is linked to, not redirected to: this page's forms may lead nowhere but home. And what was ordered before may
+    # have been paid since.
+    onward = None if replayed else path_within(parts, created.payment_url)
+    return see(onward or f"/{visit.locale}/orders/{created.order_id}/pay")
 
 
 def _page(
@@ -87,11 +92,10 @@ def _page(
     sent: Entered,
     errors: Errors,
     *,
-    key: str | None = None,
+    key: str,
     status: int = 422,
 ) -> Response:
-    key = key or new_key()
-    return visit.page(
+    page = visit.page(
         "order_form.html",
         status=status if errors else 200,
         product=product,
@@ -112,6 +116,14 @@ def _page(
         key=key,
         csrf_token=form_token(visit.parts, visit.caller, _subject(product.product, key)),
     )
+    secure = visit.parts.settings.secure_cookies
+    page.set_cookie(COOKIE, key, max_age=_COOKIE_SECONDS, path="/", secure=secure, httponly=True, samesite="lax")
+    return page
+
+
+def _kept_key(request: Request) -> str:
+    kept = request.cookies.get(COOKIE, "")
+    return kept if _KEY.fullmatch(kept) else new_key()
 
 
 async def _product(visit: Visit, product: str) -> ProductView:

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from services.gateway.order_fields import POINT_MAX
-from services.gateway.pages.order_form import name_of
+from services.gateway.pages.order_form import COOKIE, name_of
 from services.gateway.pages.reading import typeset
 from services.gateway.pages.returns import without_what_was_appended
 from services.gateway.pages.visits import Visit, uuid_of, visit_of
@@ -46,7 +46,7 @@ async def success(request: Request, parts: GatewayParts, locale: str, order_id: 
     text = None if view.status in UNPAID else await _text(visit, view.order_id)
     state = _state(view, text)
     path = f"/{visit.locale}/orders/{view.order_id}"
-    return visit.page(
+    page = visit.page(
         "order_result.html",
         refresh_seconds=REFRESH_SECONDS if state in ("waiting", "making") else None,
         view=view,
@@ -57,6 +57,10 @@ async def success(request: Request, parts: GatewayParts, locale: str, order_id: 
         path=path,
         link=f"{parts.settings.public_url}{path}/success",
     )
+    if COOKIE in request.cookies and view.status not in UNPAID:
+        # What is ordered next is another order, however much it is like this one.
+        page.delete_cookie(COOKIE, path="/", secure=parts.settings.secure_cookies, httponly=True, samesite="lax")
+    return page
 
 
 async def find_order(visit: Visit, order_id: str) -> OrderView:
