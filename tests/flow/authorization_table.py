@@ -107,6 +107,7 @@ def in_english(of: Callable[[World], Awaitable[Ids]] | None = None) -> Callable[
 
 
 SESSION_ID: Final = {"session_id": "{session_id}"}
+TOP_UP: Final = {"amount": "1", "currency": "rsd", "method": "mock", "idempotency_key": "k"}
 SUCCESS: Final = {"session_id": "{session_id}", "outcome": "success"}
 
 ROWS: Final = (
@@ -235,11 +236,14 @@ ROWS: Final = (
     Row("POST", "/payment/mock", form(303), an_order, fresh=True, form=SUCCESS, why="an order's"),
     Row("POST", "/{locale}/payment/mock", form(303), in_english(an_order), fresh=True, form=SUCCESS, why="an order's"),
     Row("GET", "/{locale}/pay/{session_id}", page(404), in_english(a_deposit), why="the mock's: whose a card's is, test_stripe_page tells"),
-    Row("GET", "/{locale}/login", anybody(200), in_english()),
-    Row("POST", "/{locale}/login", anybody(303), in_english(), form={"login": "testuser", "password": "testuser"}),
+    Row("GET", "/{locale}/login", guests_too(200), in_english()),
+    Row("POST", "/{locale}/login", guests_too(303), in_english(), form={"login": "testuser", "password": "testuser"}),
+    Row("POST", "/{locale}/logout", guests_too(303), in_english(), form={}),
     Row("GET", "/{locale}/balance/deposit", page(200), in_english()),
     Row("GET", "/{locale}/balance/deposit", page(404, owner=200), in_english(a_deposit), query=SESSION_ID, why="of a session"),
+    Row("POST", "/{locale}/balance/deposit", page(303), in_english(), form=TOP_UP),
     Row("GET", "/{locale}/balance/deposit/success", page(404, owner=200), in_english(a_deposit), query=SESSION_ID),
+    Row("GET", "/{locale}/balance/deposit/onward", page(404, owner=303), in_english(a_deposit), query={"payment_id": "{payment_id}"}),
     Row("GET", "/{locale}/orders/{order_id}/success", anybody(200), in_english(an_order)),
     Row("GET", "/{locale}/orders/{order_id}/payment-failed", guests_too(200), in_english(an_order)),
     Row("POST", "/{locale}/orders/{order_id}/payment-failed", form(303), in_english(an_order), fresh=True, form={}),
@@ -259,7 +263,8 @@ ROWS: Final = (
         form={"decision": "assign_user", "user_id": "1", "idempotency_key": "{item_id}"},
     ),
     Row("GET", "/static/{name}", anybody(200), the_stylesheet),
-    Row("GET", "/", anybody(307)),
+    Row("HEAD", "/static/{name}", anybody(200), the_stylesheet),
+    Row("GET", "/", {**signed_in(303), Who.NOBODY: 200}, why="whoever is logged in goes on to their balance"),
     Row("GET", "/docs", anybody(200)),
     Row("GET", "/docs/swagger-ui-bundle.js", anybody(200)),
     Row("GET", "/docs/swagger-ui.css", anybody(200)),
