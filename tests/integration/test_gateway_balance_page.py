@@ -60,17 +60,19 @@ async def test_what_moved_is_listed_with_its_sign_and_its_payment_and_nothing_of
     purse.moved(200_050, description=SCRIPT)
     purse.moved(-50_000, "withdrawal", payment_id=None)
     purse.moved(7, "a_new_kind")
+    purse.moved(50_000, "withdrawal", payment_id=None)
 
     page = (await purse.page()).text
 
     rows = re.findall(r"<tr>\s*<td(.*?)</tr>", page, re.DOTALL)
-    assert len(rows) == 3
+    assert len(rows) == 4
     assert "+RSD\xa02,000.50" in rows[0]
     assert f'href="/en/payments/{PAYMENT}"' in rows[0]
     assert "&lt;script&gt;" in rows[0]
     assert "−RSD\xa0500.00" in rows[1]
     assert "<a " not in rows[1], "no payment, no link"
     assert "a new kind" in rows[2]
+    assert ["Back on the balance" in row for row in rows] == [False, False, False, True]
     assert not re.search(r"<script(?! src)|\son[a-z]+=|style=|<style", page)
 
 
