@@ -40,9 +40,7 @@ _REFUSALS: Final[Mapping[str, str]] = {
     "currency_not_available": marked("Nothing is paid out in this currency."),
     "destination_not_available": marked("Nothing can be paid out there. Please choose another destination."),
     "payouts_not_available": _NO_PAYOUTS,
-    "idempotency_key_reused": marked(
-        "This form was sent before, with other values. If the list lacks what you want, send it again."
-    ),
+    "idempotency_key_reused": marked("This form was sent before, with other values. If the list lacks what you want, send it again."),
 }
 _FIELDS: Final = {"insufficient_funds": "amount", "amount_not_available": "amount", "currency_not_available": "payout_currency"}
 
