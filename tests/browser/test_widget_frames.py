@@ -14,13 +14,18 @@ from tests.browser.visitors import Visitor
 from tests.browser.widget_world import ANY_PAGE, Line, Seen, listen
 from tests.flow.people import Person
 
-# Every timer runs a hundred times as fast, chance is fixed, and what was asked of the clock is kept.
-_FAST: Final = """
+# What is asked of the clock is kept, some of it comes sooner, and chance is fixed.
+_CLOCK: Final = """
 window.waits = [];
 const real = window.setTimeout;
-window.setTimeout = (run, ms = 0, ...more) => { waits.push(ms); return real(run, ms / 100, ...more); };
+window.setTimeout = (run, ms = 0, ...more) => { waits.push(ms); return real(run, SOONER(ms), ...more); };
 Math.random = () => 1;
 """
+OPENING, HIDDEN = 10_000, 300_000
+AS_IT_IS: Final = "(ms) => ms"
+ALL_BUT_OPENING: Final = f"(ms) => ms === {OPENING} ? ms : ms / 100"
+OPENING_ONLY: Final = f"(ms) => ms === {OPENING} ? 100 : ms"
+HIDDEN_ONLY: Final = f"(ms) => ms === {HIDDEN} ? 100 : ms"
 BACKOFF: Final = [500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]
 
 
@@ -37,10 +42,9 @@ def updated(version: int, available_minor: int) -> str:
     return json.dumps({"type": "balance.updated", **balance(version, available_minor), "change_minor": 1, "kind": "deposit"})
 
 
-async def opened(visitor: Visitor, answer: Callable[[WebSocketRoute], object], *, fast: bool = False) -> tuple[Line, Seen]:
+async def opened(visitor: Visitor, answer: Callable[[WebSocketRoute], object], *, sooner: str = AS_IT_IS) -> tuple[Line, Seen]:
     """A page whose sockets lead to `answer`."""
-    if fast:
-        await visitor.page.add_init_script(_FAST)
+    await visitor.page.add_init_script(_CLOCK.replace("SOONER", f"({sooner})"))
     await visitor.page.route_web_socket("**/ws?ticket=*", answer)
     line = await listen(visitor)
     await visitor.open(ANY_PAGE, status=404)
@@ -98,7 +102,7 @@ async def test_each_attempt_waits_longer_takes_a_new_ticket_and_asking_goes_on(s
         urls.append(socket.url)
         await socket.close(code=1013)
 
-    line, widget = await opened(await arrive(stack, person=student), refuse, fast=True)
+    line, widget = await opened(await arrive(stack, person=student), refuse, sooner=ALL_BUT_OPENING)
     await waited(line.page, BACKOFF)
     await widget.is_("asking")
     await line.page.wait_for_function("waits.filter((ms) => Math.round(ms) === 33000).length > 2")
@@ -111,7 +115,7 @@ async def test_a_restarting_notifier_is_dialled_again_sooner(stack: Stack, arriv
         socket.send(snapshot())
         await socket.close(code=1012)
 
-    line, _ = await opened(await arrive(stack, person=student), restart, fast=True)
+    line, _ = await opened(await arrive(stack, person=student), restart)
     await waited(line.page, [250])
 
 
@@ -125,7 +129,7 @@ async def test_a_ticket_that_is_not_taken_is_replaced_at_once_but_only_once(stac
         else:
             socket.send(snapshot())
 
-    line, widget = await opened(await arrive(stack, person=student), refuse_twice, fast=True)
+    line, widget = await opened(await arrive(stack, person=student), refuse_twice)
     await widget.is_("live")
     assert len(set(urls)) == 3
     assert await line.page.evaluate("waits.filter((ms) => ms === 500 || ms === 1000).length") == 1, "before the third one only"
@@ -140,15 +144,15 @@ async def test_it_waits_as_long_as_it_is_told_to(stack: Stack, arrive: Arrive, s
         await route.fulfill(status=429, headers={"Retry-After": "7"}, body="{}")
 
     await visitor.page.route("**/api/v1/stream/ticket", too_many)
-    line, widget = await opened(visitor, lambda _: None, fast=True)
+    line, widget = await opened(visitor, lambda _: None, sooner=ALL_BUT_OPENING)
     await waited(line.page, [7_000, 7_000])
     await widget.is_("asking")
     assert await line.page.evaluate("waits.filter((ms) => ms === 500).length") == 0
 
 
 async def test_a_socket_that_says_nothing_is_given_up(stack: Stack, arrive: Arrive, student: Person) -> None:
-    line, widget = await opened(await arrive(stack, person=student), lambda _: None, fast=True)
-    await waited(line.page, [10_000, 500, 10_000])
+    line, widget = await opened(await arrive(stack, person=student), lambda _: None, sooner=OPENING_ONLY)
+    await waited(line.page, [OPENING, 500, OPENING])
     await widget.is_("asking")
     await widget.shows("RSD 0.00")
 
@@ -160,7 +164,7 @@ async def test_a_tab_that_nobody_looks_at_gives_its_socket_back(stack: Stack, ar
         socket.on_close(lambda code, _: ends.append(code))
         socket.send(snapshot(balance(len(ends) + 1, 100 * (len(ends) + 1))))
 
-    line, widget = await opened(await arrive(stack, person=student), answer, fast=True)
+    line, widget = await opened(await arrive(stack, person=student), answer, sooner=HIDDEN_ONLY)
     await widget.is_("live")
     await look(line.page, away=True)
     await line.page.wait_for_function("waits.includes(300000)")
