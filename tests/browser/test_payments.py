@@ -93,7 +93,7 @@ async def test_whoever_thinks_better_of_it_sends_nothing_and_a_wrong_sum_is_told
     sent: list[str] = []
     page.on("request", lambda request: sent.append(request.url) if request.method == "POST" and request.url.endswith("/refund") else None)
     for text, words in (
-        ("2500,01", "At most %(amount)s can still go back."),
+        ("2500,01", "That is too much: at most %(amount)s can still go back."),
         ("0", "The amount must be above 0, and no more than can be moved at once."),
     ):
         await page.locator("#amount").fill(text)
@@ -142,7 +142,9 @@ async def test_the_road_of_a_payment_is_drawn_from_the_request_to_open_pages(arr
     await axe(page)
 
 
-async def test_the_list_moves_by_itself_and_is_left_for_what_is_still_to_be_paid(arrive: Arrive, stack: Stack, student: Person) -> None:
+async def test_the_list_moves_by_itself_and_is_left_for_what_is_still_to_be_paid(
+    arrive: Arrive, stack: Stack, student: Person, admin: Person
+) -> None:
     first, second = await student.deposit(700), await student.deposit(800)
     payer = await arrive(stack, person=student, viewport=SMALL_PHONE)
     page = await payer.open("/{locale}/payments")
@@ -152,6 +154,12 @@ async def test_the_list_moves_by_itself_and_is_left_for_what_is_still_to_be_paid
     await expect(badges).to_have_text(["Pending", "Pending"])
     assert (await student.complete(first["session_id"])).status_code == 200
     await expect(badges).to_have_text(["Pending", "Completed"])
+
+    # Nobody tells an admin of other people's payments: their page asks.
+    operator = await arrive(stack, person=admin)
+    await operator.open(f"/{{locale}}/payments/{second['payment_id']}")
+    await expect(operator.find("link", "Go on to pay")).to_have_count(0)
+
     await page.locator("tbody a").first.click()
     await payer.arrives(f"/{{locale}}/payments/{second['payment_id']}")
     await expect(payer.find("link", "Go on to pay")).to_be_visible()
@@ -159,3 +167,25 @@ async def test_the_list_moves_by_itself_and_is_left_for_what_is_still_to_be_paid
     await payer.find("dialog", "Cancel this payment?").get_by_role("button", name="Cancel the payment").click()
     await expect(status_of(payer)).to_have_text("Canceled")
     await expect(payer.find("link", "Go on to pay")).to_have_count(0)
+    await expect(status_of(operator)).to_have_text("Canceled")
+    await expect(operator.page.locator(".road")).to_contain_text("Payment canceled")
+
+
+async def test_an_operator_records_what_went_back_elsewhere(arrive: Arrive, stack: Stack, paid: Paid, admin: Person) -> None:
+    operator = await arrive(stack, person=admin)
+    page = await operator.open(paid.path)
+    dialog = operator.find("dialog", "Send this back?")
+    await operator.press("Send back")
+    await expect(dialog).to_contain_text("cannot be taken back")
+    await expect(dialog).not_to_contain_text("Only recorded", use_inner_text=True)
+    await dialog.get_by_role("button", name="Not now").click()
+    await page.get_by_text("For operators").click()
+    await operator.fill("Reference at the provider", "PR-2026-17")
+    await page.get_by_label("Even if the balance does not cover it").check()
+    await operator.fill("Amount, RSD", "500")
+    await operator.press("Send back")
+    await expect(dialog).to_contain_text("Only recorded", use_inner_text=True)
+    await expect(dialog).to_contain_text("the platform bears the rest", use_inner_text=True)
+    await dialog.get_by_role("button", name="Send back").click()
+    await expect(page.locator("#refunds")).to_contain_text("recorded by hand")
+    await expect(status_of(operator)).to_have_text("Partly refunded")

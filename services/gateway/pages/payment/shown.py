@@ -19,7 +19,7 @@ from services.gateway.problems import CODES
 from shared.money import EXPONENTS
 
 REFRESH_SECONDS: Final = 5
-TOO_MUCH: Final = marked("At most %(amount)s can still go back.")
+TOO_MUCH: Final = marked("That is too much: at most %(amount)s can still go back.")
 
 _WORDS: Final[Mapping[str, str]] = {
     "insufficient_funds": marked("There is not enough on the balance that this payment was credited to. Nothing was sent back."),

@@ -129,7 +129,13 @@
       amount.focus();
       return;
     }
+    const isGiven = (name) => {
+      const field = form.elements[name];
+      return field?.type === "checkbox" ? field.checked : Boolean(field?.value.trim());
+    };
     for (const place of dialog.querySelectorAll("[data-shows]")) place.textContent = inMoney(amount);
+    for (const line of dialog.querySelectorAll("[data-when]")) line.hidden = !isGiven(line.dataset.when);
+    for (const line of dialog.querySelectorAll("[data-unless]")) line.hidden = isGiven(line.dataset.unless);
     dialog.returnValue = "";
     dialog.addEventListener("close", () => {
       if (dialog.returnValue !== "yes") return;
