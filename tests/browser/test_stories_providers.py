@@ -14,6 +14,7 @@ from deploy.local.stack import Stack
 from tests.browser.conftest import Arrive
 from tests.browser.looking import axe, is_within_its_width, screenshot
 from tests.browser.visitors import PHONE, Visitor
+from tests.flow.payers import until
 from tests.flow.people import Person, newcomer
 from tests.servers import shared_stack
 
@@ -52,6 +53,38 @@ async def chooses_card(visitor: Visitor, words: str) -> None:
     await visitor.page.frame_locator("#payment-element iframe").get_by_text(words).click()
 
 
+@pytest.mark.parametrize("choice", ["decline", "pay"])
+async def test_allsecure_from_the_form_to_its_own_page_and_back(visitor: Visitor, student: Person, choice: str) -> None:
+    page = await visitor.open("/{locale}/balance/deposit?currency=eur")
+    await visitor.fill("Amount", "20.50")
+    await page.get_by_role("radio", name="AllSecure").check()
+    await visitor.press("Top up")
+    await page.locator(f"button[value={choice}]").click()
+    if choice == "decline":
+        await visitor.arrives("/{locale}/balance/deposit?error=payment_failed&session_id=*")
+        # The payer may be back before the provider's word; the page then says that the payment is open.
+        payment_id = (await student.get("/payments/history")).json()[0]["id"]
+        await until(student, {"payment_id": payment_id}, "failed")
+        await page.reload()
+        await expect(page.get_by_role("alert")).to_contain_text("The payment did not go through")
+    else:
+        await visitor.arrives(SUCCESS)
+        await visitor.sees("The money is on your balance.")
+        await visitor.has(2_050, "eur")
+    assert (await student.balance("eur"))["available_minor"] == (2_050 if choice == "pay" else 0)
+
+
+async def test_a_session_by_card(visitor: Visitor) -> None:
+    page = await visitor.open("/{locale}/sessions/1/pay")
+    await page.get_by_role("radio", name="Card Entered in Stripe").check()
+    await visitor.press("Pay %(amount)s", amount=visitor.money(5_000, "usd"))
+    await visitor.arrives("/{locale}/pay/*")
+    await chooses_card(visitor, "4242 … pays")
+    await page.locator("#pay").click()
+    await visitor.arrives("/{locale}/sessions/1/paid?*")
+    await visitor.sees("Thank you. The payment has reached your mentor.")
+
+
 async def test_a_card_that_is_declined_and_one_that_pays(visitor: Visitor, student: Person) -> None:
     made = (await student.post("/balance/deposit", {"amount": 20, "currency": "eur", "method": "stripe", "locale": "en"})).json()
     page = await visitor.open(made["payment_url"])
@@ -60,10 +93,12 @@ async def test_a_card_that_is_declined_and_one_that_pays(visitor: Visitor, stude
     await is_within_its_width(page)
     await screenshot(page, "checkout-phone-light")
     visitor.watch.expect(r"^status 402: POST .*/confirm$")
-    await visitor.press("Pay")
+    pay = page.locator("#pay")
+    await expect(pay).to_contain_text(visitor.money(2_000, "eur"))
+    await pay.click()
     await expect(page.get_by_role("alert")).to_have_text("Your card was declined.")
     await chooses_card(visitor, "4242 … pays")
-    await visitor.press("Pay")
+    await pay.click()
     await visitor.arrives(SUCCESS)
     await visitor.sees("The money is on your balance.")
     assert (await student.balance("eur"))["available_minor"] == 2_000

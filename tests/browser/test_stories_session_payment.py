@@ -38,6 +38,21 @@ async def test_a_session_is_paid_at_the_stand_in_at_the_second_try(arrive: Arriv
     await visitor.follow("To the session")
     await visitor.sees("You have paid for this session")
 
+    payment_id = (await student.get("/payments/history")).json()[0]["id"]
+    mentor = await arrive(stack, locale)
+    await mentor.log_in("mentor")
+    await mentor.open("/{locale}/payments")
+    await mentor.page.locator(f"#payments a[href$='{payment_id}']").click()
+    await mentor.fill("Amount, %(currency)s", "20", currency="USD")
+    await mentor.press("Send back")
+    await mentor.find("dialog", "Send this back?").get_by_role("button", name=mentor.say("Send back"), exact=True).click()
+    await expect(mentor.page.locator("#facts .badge")).to_have_text(mentor.say("Partly refunded"))
+
+    await visitor.follow("Payments")
+    mine = visitor.page.get_by_role("row").filter(has=visitor.page.locator(f"a[href$='{payment_id}']"))
+    await expect(mine).to_contain_text(visitor.say("Partly refunded"))
+    await expect(mine).to_contain_text(visitor.money(PRICE_MINOR, CURRENCY))
+
 
 async def test_a_session_is_paid_from_the_balance_once_it_covers_the_price(arrive: Arrive, stack: Stack, student: Person) -> None:
     visitor = await arrive(stack, "ru", person=student)

@@ -65,9 +65,9 @@ class Visitor:
         """The link of that name."""
         await self.find("link", english, **values).click()
 
-    async def fill(self, english: str, text: str) -> None:
+    async def fill(self, english: str, text: str, **values: object) -> None:
         """The field of that label."""
-        await self.page.get_by_label(self.say(english), exact=True).fill(text)
+        await self.page.get_by_label(self.say(english, **values), exact=True).fill(text)
 
     async def sees(self, english: str, **values: object) -> None:
         """Waits until the page says so somewhere."""
