@@ -6,6 +6,7 @@
   const form = document.getElementById("checkout");
   const button = document.getElementById("pay");
   const told = document.getElementById("told");
+  const place = document.getElementById("payment-element");
   const { publishableKey, clientSecret, paymentId, returnPath, language, failed, blocked, working } = form.dataset;
   // On the host that the payer has typed, where their cookie is.
   const returnUrl = new URL(returnPath, window.location.href).href;
@@ -21,6 +22,11 @@
     button.disabled = is;
     button.textContent = is ? working : label;
     form.setAttribute("aria-busy", String(is));
+  };
+
+  const giveUp = () => {
+    place.hidden = true;
+    tell(blocked);
   };
 
   const goOn = () => window.location.assign(returnUrl);
@@ -54,8 +60,8 @@
     element.on("ready", () => {
       button.disabled = false;
     });
-    element.on("loaderror", () => tell(blocked));
-    element.mount("#payment-element");
+    element.on("loaderror", giveUp);
+    element.mount(place);
     dark.addEventListener("change", () => elements.update({ appearance: appearance() }));
 
     form.addEventListener("submit", async (event) => {
@@ -84,6 +90,6 @@
     start();
   } catch {
     // Stripe.js was kept away (by a filter, a network), or does not take what it was given.
-    tell(blocked);
+    giveUp();
   }
 })();
