@@ -38,7 +38,7 @@ async def paid(stack: Stack) -> AsyncIterator[Paid]:
 
 
 def status_of(visitor: Visitor) -> Locator:
-    return visitor.page.locator("#facts .badge")
+    return visitor.page.locator("#status .badge")
 
 
 def refund_form(visitor: Visitor) -> Locator:

@@ -127,7 +127,7 @@ async def test_payer_mentor_and_admin_see_it_and_nobody_else(desk: Desk) -> None
 async def test_a_payment_that_the_wallet_has_not_booked_yet_is_pending(desk: Desk) -> None:
     desk.world.stand_ins.posted = False
     page = await desk.look(PAYER)
-    assert "Pending" in text_of(page, "facts")
+    assert "Pending" in text_of(page, "status")
     assert "data-waiting" in page.text
     assert '<noscript><meta http-equiv="refresh"' in page.text
     desk.world.stand_ins.posted = True
@@ -170,7 +170,7 @@ async def test_giving_up_is_asked_once_more_and_then_done(desk: Desk) -> None:
     assert desk.world.stand_ins.asked_of(CancelPayment) == []
     done = await desk.send({**hidden(asked), "confirmed": "yes"}, PAYER, f"{PATH}/cancel")
     assert (done.status_code, done.headers["location"]) == (303, PATH)
-    assert "Canceled" in text_of(await desk.look(PAYER), "facts")
+    assert "Canceled" in text_of(await desk.look(PAYER), "status")
     (command,) = desk.world.stand_ins.asked_of(CancelPayment)
     assert (command.user_id, command.is_admin) == (PAYER, False)
     assert (await desk.send({"confirmed": "yes"}, PAYER, f"{PATH}/cancel")).status_code == 403, "not by another site's form"
@@ -186,7 +186,7 @@ async def test_what_cannot_be_given_up_any_more_is_told_on_the_page(desk: Desk) 
     desk.changes = dict(PENDING)
     answer = await desk.send({**hidden(await desk.look(PAYER)), "confirmed": "yes"}, PAYER, f"{PATH}/cancel")
     assert (answer.status_code, "This has been paid already." in text_of(answer, "outcome")) == (409, True)
-    assert "Completed" in text_of(answer, "facts")
+    assert "Completed" in text_of(answer, "status")
 
 
 async def test_the_provider_is_asked_and_its_silence_is_told(desk: Desk) -> None:
