@@ -24,6 +24,7 @@ from tests.flow.authorization_world import (
     a_paid_order,
     a_paid_session_payment,
     a_refund,
+    a_session_paid_for,
     a_session_payment,
     a_suspense_item,
     a_transfer,
@@ -107,7 +108,9 @@ def in_english(of: Callable[[World], Awaitable[Ids]] | None = None) -> Callable[
 
 
 SESSION_ID: Final = {"session_id": "{session_id}"}
+PAYMENT_ID: Final = {"payment_id": "{payment_id}"}
 TOP_UP: Final = {"amount": "1", "currency": "rsd", "method": "mock", "idempotency_key": "k"}
+BY_MOCK: Final = {"method": "mock", "price_minor": str(PRICE_MINOR), "currency": "usd", "idempotency_key": "k"}
 SUCCESS: Final = {"session_id": "{session_id}", "outcome": "success"}
 
 ROWS: Final = (
@@ -236,6 +239,9 @@ ROWS: Final = (
     Row("POST", "/payment/mock", form(303), an_order, fresh=True, form=SUCCESS, why="an order's"),
     Row("POST", "/{locale}/payment/mock", form(303), in_english(an_order), fresh=True, form=SUCCESS, why="an order's"),
     Row("GET", "/{locale}/pay/{session_id}", page(404), in_english(a_deposit), why="the mock's: whose a card's is, test_stripe_page tells"),
+    Row("GET", "/{locale}/sessions/{session_id}/pay", page(200), in_english(a_coaching_session)),
+    Row("POST", "/{locale}/sessions/{session_id}/pay", page(303, mentor=422), in_english(a_coaching_session), form=BY_MOCK, why="not the mentor"),
+    Row("GET", "/{locale}/sessions/{session_id}/paid", page(404, owner=200), in_english(a_session_paid_for), query=PAYMENT_ID),
     Row("GET", "/{locale}/login", guests_too(200), in_english()),
     Row("POST", "/{locale}/login", guests_too(303), in_english(), form={"login": "testuser", "password": "testuser"}),
     Row("POST", "/{locale}/logout", guests_too(303), in_english(), form={}),

@@ -136,6 +136,11 @@ async def a_paid_session_payment(world: World) -> Ids:
     return ids
 
 
+async def a_session_paid_for(world: World) -> Ids:
+    """By OWNER; named as its pages are, by the coaching session."""
+    return await a_paid_session_payment(world) | {"session_id": "1"}
+
+
 async def a_refund(world: World) -> Ids:
     """Of one minor unit, by the mentor who was paid."""
     ids = await a_paid_session_payment(world)

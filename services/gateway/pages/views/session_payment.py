@@ -31,7 +31,7 @@ _CANCEL: Final = "POST /{locale}/sessions/{session_id}/pay: another way"
 _FAILED: Final = frozenset({"failed", "canceled", "expired"})
 _TOLD_ON_THE_PAGE: Final = frozenset(
     {
-        "insufficient_funds", "amount_mismatch", "own_session", "payment_rejected", "provider_unavailable", "provider_not_configured",
+        "insufficient_funds", "amount_mismatch", "payment_rejected", "provider_unavailable", "provider_not_configured",
         "amount_not_available", "currency_not_available", "method_not_available", "deadline_passed",
     }
 )  # fmt: skip
@@ -59,7 +59,7 @@ async def pay(request: Request, parts: GatewayParts, locale: str, session_id: st
         # The form is from before that payment: out of the browser's memory, or another tab's.
         return see(result_path(visit.locale, session_id, found.standing.paid.payment_id))
     if found.is_own:
-        return found.page(status=status_of("own_session"))
+        raise Problem("own_session", "mentors do not pay for their own sessions")
     if errors := found.wrong(form):
         return found.page(status=409 if "" in errors else 422, chosen=method, errors=errors)
     try:
