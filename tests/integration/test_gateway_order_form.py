@@ -7,67 +7,19 @@ from collections.abc import AsyncIterator
 from datetime import date, timedelta
 from html import unescape
 from typing import Any
-from uuid import UUID
 
-import httpx
 import pytest
 
 from services.gateway.guests import guest_callers
 from services.gateway.pages.order_form import WRONG
 from shared.contracts.base import new_id, utc_now
 from shared.contracts.checkout import AmountLimits, ListMethods, MethodsView
-from shared.contracts.orders import CreateOrder, GetInterpretation, GetOrder, GetProduct, OrderCreated, ProductView
+from shared.contracts.orders import CreateOrder, GetInterpretation, GetOrder
 from shared.contracts.payment_commands import CommandReply, FieldProblem, Refused
 from shared.keys import Keys
-from tests.integration.gateway_world import JWT_SECRET, ORIGIN, SECRET, World, gateway_world, method_view, one_story, refused, silent, token
-from tests.integration.pages_world import HTML, SCRIPT, SESSION, assert_nothing_inline, hidden, order_view
-
-assert JWT_SECRET
-
-FORM = "/sr/orders/chakras"
-CONTACT = {"email": "Ana@example.rs", "phone": ""}
-ALL_AT_FIVE = [
-    {"chakra": chakra, "value": 5} for chakra in ("muladhara", "svadhisthana", "manipura", "anahata", "vishuddha", "ajna", "sahasrara")
-]
-
-
-class Shop:
-    """The stand-in for payments: sells one product, and makes an order once a key."""
-
-    def __init__(self, world: World) -> None:
-        self.world = world
-        self.made_by: str | None = "chakras"
-        self.payment_url = f"{ORIGIN}/payment/mock?session_id={SESSION}"
-        self.orders: dict[str, OrderCreated] = {}
-        world.stand_ins.answers |= {GetProduct: self._product, CreateOrder: self._create}
-
-    async def form(self, path: str = FORM, **headers: str) -> httpx.Response:
-        return await self.world.http.get(path, headers=HTML | headers)
-
-    async def send(self, fields: dict[str, str], path: str = FORM, **headers: str) -> httpx.Response:
-        return await self.world.http.post(path, data=fields, headers=HTML | headers)
-
-    @property
-    def asked(self) -> list[CreateOrder]:
-        return self.world.stand_ins.asked_of(CreateOrder)
-
-    async def _product(self, query: GetProduct) -> Any:
-        if query.product != "chakras":
-            return refused("product_not_found", query)
-        title = f"{SCRIPT} {query.locale}"
-        return ProductView(product="chakras", title=title, amount_minor=99_000, currency="rsd", made_by=self.made_by)
-
-    async def _create(self, command: CreateOrder) -> CommandReply[OrderCreated]:
-        key = f"{command.idempotency.caller} {command.idempotency.key_hash}"
-        replayed = key in self.orders
-        made = self.orders.setdefault(
-            key,
-            OrderCreated(
-                order_id=command.order_id, payment_id=command.payment_id, session_id=SESSION, payment_url=self.payment_url,
-                amount_minor=99_000, currency="rsd", method="mock", expires_at=utc_now(),
-            ),
-        )  # fmt: skip
-        return CommandReply(answer=made, replayed=replayed)
+from tests.integration.gateway_world import SECRET, World, gateway_world, method_view, refused, token
+from tests.integration.pages_world import SCRIPT, SESSION, assert_nothing_inline, order_view
+from tests.integration.shop_world import ALL_AT_FIVE, CONTACT, Shop, as_rendered, one_shop, told
 
 
 @pytest.fixture(scope="module")
@@ -78,32 +30,8 @@ async def running(module_amqp_url: str) -> AsyncIterator[World]:
 
 @pytest.fixture
 async def shop(running: World) -> AsyncIterator[Shop]:
-    async with one_story(running) as story:
-        running.stand_ins.answers[ListMethods] = one_method
-        yield Shop(story)
-
-
-async def one_method(_: ListMethods) -> MethodsView:
-    return MethodsView(methods=(method_view("mock"), method_view("balance", pays_for=("session",))))
-
-
-def as_rendered(page: httpx.Response) -> dict[str, str]:
-    """What a browser would send of the page's form, untouched: without scripts, so ranges are where they were put."""
-    fields = {
-        name: unescape(value) for name, value in re.findall(r'<input type="hidden"(?: id="\w+")? name="([^"]*)" value="([^"]*)"', page.text)
-    }
-    fields |= dict.fromkeys(re.findall(r'type="checkbox" name="([^"]*)" value="1" checked', page.text), "1")
-    fields |= dict(re.findall(r'type="range" id="\w+" name="([^"]*)"[^>]* value="([^"]*)"', page.text))
-    fields |= {
-        name: unescape(value) for name, value in re.findall(r'<input id="[^"]*" name="([^"]*)" type="[^"]*" value="([^"]*)"', page.text)
-    }
-    fields |= dict(re.findall(r'type="radio" name="([^"]*)" value="([^"]*)" checked', page.text))
-    return fields
-
-
-def told(page: httpx.Response) -> dict[str, str]:
-    """The messages beside fields."""
-    return {name: unescape(text) for name, text in re.findall(r'<p class="wrong" id="([^"]*)-error">([^<]*)</p>', page.text)}
+    async with one_shop(running) as open_now:
+        yield open_now
 
 
 async def test_what_is_sold_is_shown_with_its_price_and_everything_at_its_middle(shop: Shop) -> None:
@@ -310,77 +238,3 @@ async def test_a_product_that_is_made_of_nothing_asks_for_no_more_than_whom_to_r
     await shop.send(fields | CONTACT)
     (command,) = shop.asked
     assert (command.points, command.birth_date) == (None, None)
-
-
-# ---- on to the payment
-
-
-async def test_a_payment_page_elsewhere_is_gone_on_to_by_a_page_of_ours(shop: Shop) -> None:
-    shop.payment_url = "https://demo.payform.ru/?do=pay&x=<b>"
-    answer = await shop.send(as_rendered(await shop.form()) | CONTACT)
-    (command,) = shop.asked
-    assert answer.headers["location"] == f"/sr/orders/{command.order_id}/pay", "a form of ours may lead nowhere else"
-
-    async def order(_: GetOrder) -> Any:
-        return order_view(order_id=command.order_id, payment_status="pending", payment_url=shop.payment_url, method="prodamus")
-
-    shop.world.stand_ins.answers[GetOrder] = order
-    page = await shop.form(answer.headers["location"])
-    assert page.status_code == 200
-    assert '<meta http-equiv="refresh" content="0; url=https://demo.payform.ru/?do=pay&amp;x=&lt;b&gt;">' in page.text
-    assert 'href="https://demo.payform.ru/?do=pay&amp;x=&lt;b&gt;"' in page.text
-
-
-@pytest.mark.parametrize(
-    ("changes", "leads"),
-    [
-        ({"payment_status": "pending", "payment_url": f"{ORIGIN}/payment/mock?session_id=2"}, "/payment/mock?session_id=2"),
-        ({"payment_status": "failed"}, "/payment-failed"),
-        ({"status": "expired", "payment_status": "expired"}, "/payment-failed"),
-        ({"status": "paid", "payment_status": "completed"}, "/success"),
-        ({"status": "fulfilled", "payment_status": "completed"}, "/success"),
-    ],
-)
-async def test_the_way_to_the_payment_is_told_by_what_is_stored(shop: Shop, changes: dict[str, Any], leads: str) -> None:
-    async def order(query: GetOrder) -> Any:
-        return order_view(order_id=query.order_id, **changes)
-
-    shop.world.stand_ins.answers[GetOrder] = order
-    answer = await shop.form(f"/en/orders/{new_id()}/pay")
-
-    assert answer.status_code == 303
-    assert answer.headers["location"].endswith(leads)
-    assert answer.headers["location"].startswith("/")
-
-
-async def test_a_slow_order_is_waited_for_by_whoever_has_its_receipt(shop: Shop) -> None:
-    async def unknown(query: GetOrder) -> Any:
-        return refused("order_not_found", query)
-
-    shop.world.stand_ins.answers |= {CreateOrder: silent, GetOrder: unknown}
-    answer = await shop.send(as_rendered(await shop.form("/en/orders/chakras")) | CONTACT, "/en/orders/chakras")
-    (command,) = shop.asked
-    path, _, receipt = answer.headers["location"].partition("?receipt=")
-    assert (answer.status_code, path) == (303, f"/en/orders/{command.order_id}/pay")
-
-    waiting = await shop.form(answer.headers["location"])
-    assert waiting.status_code == 200
-    assert "Your order is on its way" in waiting.text
-    assert re.search(r"<noscript><meta http-equiv=\"refresh\" content=\"\d+\"></noscript>", waiting.text)
-    for wrong in (path, f"{path}?receipt={receipt}x", f"/en/orders/{UUID(int=7)}/pay?receipt={receipt}"):
-        assert (await shop.form(wrong)).status_code == 404
-
-    async def there(query: GetOrder) -> Any:
-        return order_view(order_id=query.order_id, payment_status="pending", payment_url=None)
-
-    shop.world.stand_ins.answers[GetOrder] = there
-    assert "Your order is on its way" in (await shop.form(answer.headers["location"])).text, "made, but its session is not there yet"
-
-
-async def test_hidden_fields_are_all_that_trying_again_needs(shop: Shop) -> None:
-    async def order(query: GetOrder) -> Any:
-        return order_view(order_id=query.order_id)
-
-    shop.world.stand_ins.answers[GetOrder] = order
-    page = await shop.form(f"/en/orders/{new_id()}/payment-failed")
-    assert hidden(page).keys() == {"csrf_token", "idempotency_key"}
