@@ -95,7 +95,10 @@ def _address(request: Request) -> str | None:
     """Where the page, or the form that was sent, can be had again; None where nobody knows."""
     if request.method in SAFE_METHODS:
         return own_path(quote(request.scope["path"]) + (f"?{request.url.query}" if request.url.query else ""))
-    came_from = urlsplit(request.headers.get("referer", "")[:_ADDRESS_LENGTH_MAX])
+    try:
+        came_from = urlsplit(request.headers.get("referer", "")[:_ADDRESS_LENGTH_MAX])
+    except ValueError:
+        return None
     if not came_from.netloc or came_from.netloc != request.headers.get("host"):
         return None
     return own_path(came_from.path + (f"?{came_from.query}" if came_from.query else ""))
