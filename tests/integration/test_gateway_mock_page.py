@@ -126,6 +126,27 @@ async def test_a_decided_session_has_no_buttons_left(site: Site) -> None:
     assert again.headers["location"] == f"/ru/orders/{ORDER}/payment-failed?session_id={SESSION}", "what was decided, not what was pressed"
 
 
+@pytest.mark.parametrize("locale", ["en", "sr"])
+async def test_a_session_whose_time_is_over_says_so_and_leads_on(site: Site, locale: str) -> None:
+    async def over(query: GetMockSession) -> MockSessionView:
+        return session_view(order=False, status="expired")
+
+    async def final(command: CompleteMockSession) -> Any:
+        return CommandReply(answer=refused("session_final", command))
+
+    fields = hidden(await site.page())
+    site.world.stand_ins.answers |= {GetMockSession: over, CompleteMockSession: final}
+    leads = f"/{locale}/balance/deposit?error=payment_failed&session_id={SESSION}"
+    page = await site.page(f"/{locale}/payment/mock?session_id={SESSION}")
+    late = await site.send(fields | {"outcome": "success"}, f"/{locale}/payment/mock")
+
+    assert 'name="outcome"' not in page.text
+    words = {"en": "The time for this payment is over. Nothing was charged.", "sr": "Vreme za ovu uplatu je isteklo. Ništa nije naplaćeno."}
+    assert words[locale] in page.text
+    assert f'href="{leads}"' in unescape(page.text)
+    assert (late.status_code, late.headers["location"]) == (303, leads)
+
+
 @pytest.mark.parametrize(
     ("content", "kind", "status"),
     [
