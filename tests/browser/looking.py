@@ -69,7 +69,7 @@ async def is_within_its_width(page: Page) -> None:
 
 async def tab_to(page: Page, role: Role, name: str) -> None:
     """With the Tab key alone, and its focus is seen."""
-    wanted = page.get_by_role(role, name=name, exact=True).first
+    wanted = page.get_by_role("main").get_by_role(role, name=name, exact=True).first
     await expect(wanted).to_be_visible()
     await page.evaluate("document.activeElement?.blur()")
     for _ in range(_TABS_MAX):
