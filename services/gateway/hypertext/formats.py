@@ -59,11 +59,12 @@ class Formats:
         return get_decimal_symbol(self._locale)
 
     def time(self, moment: datetime) -> Markup:
-        """A time element: UTC in words, which pages.js puts into the visitor's own zone."""
+        """A time element: UTC in words, which pages.js puts into the visitor's own zone. It breaks between the day and the time alone."""
         utc = moment.astimezone(UTC)
-        text = f"{format_date(utc, 'medium', self._locale)}, {format_time(utc, 'short', locale=self._locale)}"
+        day, time = format_date(utc, "medium", self._locale), f"{format_time(utc, 'short', locale=self._locale)} UTC"
+        text = f"{day.replace(' ', _NO_BREAK)}, {time.replace(' ', _NO_BREAK)}"
         stamp = utc.isoformat(timespec="seconds").replace("+00:00", "Z")
-        return Markup('<time datetime="{}">{} UTC</time>').format(escape(stamp), escape(text))
+        return Markup('<time datetime="{}">{}</time>').format(escape(stamp), escape(text))
 
     def clock(self, moment: datetime) -> Markup:
         """A time element with the time of day to the millisecond, in UTC until pages.js knows better: for what happens within a second."""

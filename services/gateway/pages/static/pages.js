@@ -12,7 +12,9 @@
       const moment = new Date(element.dateTime);
       if (Number.isNaN(moment.getTime())) continue;
       element.title = element.textContent;
-      element.textContent = ("clock" in element.dataset ? clock : format).format(moment);
+      const parts = ("clock" in element.dataset ? clock : format).formatToParts(moment);
+      // It breaks between the day and the time alone.
+      element.textContent = parts.map(({ value }, at) => (parts[at + 1]?.type === "hour" ? value : value.replaceAll(" ", "\u00a0"))).join("");
     }
   };
 
