@@ -120,16 +120,26 @@ async def test_nobody_is_offered_to_decide_about_their_own(desk: Desk) -> None:
     assert "It is your own withdrawal: another admin has to decide." in (await desk.page(ONE)).text
 
 
-@pytest.mark.parametrize("code", ["withdrawal_not_pending", "withdrawal_final", "forbidden"])
+@pytest.mark.parametrize("code", ["withdrawal_not_pending", "withdrawal_final", "forbidden", "idempotency_key_reused"])
 async def test_a_decision_that_came_too_late_is_told_with_how_it_is_now(desk: Desk, code: str) -> None:
     fields = await form_of(desk, "approve")
     desk.refusal = code
     desk.withdrawal = withdrawal_view(status="rejected", possible=())
     answer = await desk.send(ONE, fields)
-    assert answer.status_code == (403 if code == "forbidden" else 409)
+    assert answer.status_code == {"forbidden": 403, "idempotency_key_reused": 422}.get(code, 409)
     assert 'role="alert"' in answer.text
     assert "Rejected" in answer.text
     assert 'name="decision"' not in answer.text
+
+
+@pytest.mark.parametrize("path", [ONE, SUSPENDED])
+async def test_the_second_click_while_the_first_is_worked_on_leads_where_that_one_leads(desk: Desk, path: str) -> None:
+    fields = await form_of(desk, "approve" if path == ONE else "write_off", path) | {"reference": "B-1", "reason": "agreed"}
+    desk.refusal = "idempotency_key_in_use"
+    second = await desk.send(path, fields)
+    desk.refusal = None
+    first = await desk.send(path, fields)
+    assert (second.status_code, second.headers.get("location")) == (303, first.headers["location"])
 
 
 async def test_silence_is_no_harm_the_list_says_how_far_it_is(desk: Desk) -> None:

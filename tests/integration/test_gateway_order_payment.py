@@ -10,7 +10,8 @@ from uuid import UUID
 import pytest
 
 from shared.contracts.base import new_id
-from shared.contracts.orders import CreateOrder, GetOrder
+from shared.contracts.orders import CreateOrder, CreateOrderPayment, GetInterpretation, GetOrder
+from shared.contracts.payment_commands import CommandReply
 from tests.integration.gateway_world import ORIGIN, World, gateway_world, refused, silent
 from tests.integration.pages_world import hidden, order_view
 from tests.integration.shop_world import CONTACT, Shop, as_rendered, one_shop
@@ -97,3 +98,33 @@ async def test_hidden_fields_are_all_that_trying_again_needs(shop: Shop) -> None
     shop.world.stand_ins.answers[GetOrder] = order
     page = await shop.form(f"/en/orders/{new_id()}/payment-failed")
     assert hidden(page).keys() == {"csrf_token", "idempotency_key"}
+
+
+async def test_the_second_click_while_the_first_is_worked_on_waits_for_the_same(shop: Shop) -> None:
+    async def in_use(command: CreateOrder | CreateOrderPayment) -> Any:
+        return CommandReply(answer=refused("idempotency_key_in_use", command))
+
+    async def order(query: GetOrder) -> Any:
+        return order_view(order_id=query.order_id)
+
+    shop.world.stand_ins.answers |= {CreateOrder: in_use, CreateOrderPayment: in_use, GetOrder: order}
+    answer = await shop.send(as_rendered(await shop.form()) | CONTACT)
+    (command,) = shop.asked
+    path = f"/sr/orders/{command.order_id}"
+    assert (answer.status_code, answer.headers.get("location", "").partition("?")[0]) == (303, f"{path}/pay")
+
+    again = await shop.send(hidden(await shop.form(f"{path}/payment-failed")), f"{path}/payment-failed")
+    assert (again.status_code, again.headers.get("location")) == (303, f"{path}/pay")
+
+
+async def test_a_disputed_order_is_not_told_as_simply_paid(shop: Shop) -> None:
+    async def order(query: GetOrder) -> Any:
+        return order_view(order_id=query.order_id, status="disputed", payment_status="disputed")
+
+    async def text(query: GetInterpretation) -> Any:
+        return refused("interpretation_not_found", query)
+
+    shop.world.stand_ins.answers |= {GetOrder: order, GetInterpretation: text}
+    page = (await shop.form(f"/en/orders/{new_id()}/success")).text
+    assert "your order is paid" not in page
+    assert "This payment is disputed" in page

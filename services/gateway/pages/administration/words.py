@@ -73,6 +73,7 @@ REFUSALS: Final[Mapping[str, str]] = {
     "forbidden": marked("It is your own withdrawal: another admin has to decide."),
     "withdrawal_not_pending": marked("It does not wait for a decision any more."),
     "withdrawal_final": marked("It has been decided otherwise meanwhile."),
+    "idempotency_key_reused": marked("It has been decided otherwise meanwhile."),
     "withdrawal_not_sent": marked("Nothing of it was sent."),
     "withdrawal_not_paid": marked("It was not paid, so nothing can come back."),
     "payout_not_manual": marked("It is not paid out by hand."),
@@ -85,6 +86,9 @@ REFUSALS: Final[Mapping[str, str]] = {
     "refund_not_supported": marked("This provider cannot send money back."),
     "refund_declined": marked("The provider declined to send it back."),
 }
+
+UNDER_WAY: Final = "idempotency_key_in_use"
+"""The other click of a double click is being worked on: what comes of it is told where that one leads."""
 
 _PAYOUTS: Final[Mapping[str, str]] = {"manual": marked("by hand"), "mock": marked("Test payout")}
 

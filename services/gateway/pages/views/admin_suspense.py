@@ -90,6 +90,8 @@ async def decide(request: Request, parts: GatewayParts, locale: str, item_id: st
     try:
         await _ask(request, parts, caller, view, asked, told, form_key(form))
     except RefusedByDecision as refusal:
+        if code == words.UNDER_WAY:
+            return see(f"/{visit.locale}/admin/suspense/{view.item_id}")
         code = refusal.refused.code
         if code not in words.REFUSALS:
             raise

@@ -124,6 +124,8 @@ async def decide(request: Request, parts: GatewayParts, locale: str, withdrawal_
         # No answer yet is no harm: the list says how far it is.
         await issued.ask(command, WITHDRAWN)
     except RefusedByDecision as refusal:
+        if code == words.UNDER_WAY:
+            return see(_list_path(visit, **ways, decided=str(view.withdrawal_id)))
         code = refusal.refused.code
         if code not in words.REFUSALS:
             raise

@@ -30,6 +30,7 @@ router = APIRouter(include_in_schema=False)
 _COOKIE_SECONDS: Final = 3_600
 _KEY: Final = re.compile(r"[A-Za-z0-9_-]{16,64}", re.ASCII)
 _OPERATION: Final = "POST /{locale}/orders/{product}"
+_IN_USE: Final = "idempotency_key_in_use"
 _PRODUCT_LENGTH_MAX: Final = 64
 _OF_THE_METHOD: Final = frozenset(
     {
@@ -71,6 +72,9 @@ async def order(request: Request, parts: GatewayParts, locale: str, product: str
     try:
         answer = await issued.ask(create_order_command(issued, who, wanted), ORDER_CREATED)
     except RefusedByDecision as refusal:
+        if refusal.refused.code == _IN_USE:
+            # The other click of a double click is being worked on: it leads on from there too.
+            return see(_waiting(parts, issued, visit.locale))
         errors = _errors(refusal.refused)
         if not errors:
             raise

@@ -27,6 +27,8 @@ router = APIRouter(include_in_schema=False)
 
 _OPERATION: Final = "POST /{locale}/orders/{order_id}/payment-failed"
 
+_IN_USE: Final = "idempotency_key_in_use"
+_SCHEMES: Final = ("https", "http")
 
 @router.get("/{locale}/orders/{order_id}/pay")
 async def pay(request: Request, parts: GatewayParts, locale: str, order_id: str) -> Response:
@@ -68,9 +70,11 @@ async def try_again(request: Request, parts: GatewayParts, locale: str, order_id
     try:
         answer = await issued.ask(command, ORDER_CREATED)
     except RefusedByDecision as refusal:
-        if refusal.refused.code != "already_paid":
+        if refusal.refused.code == "already_paid":
+            return see(f"{path}/success")
+        if refusal.refused.code != _IN_USE:
             raise
-        return see(f"{path}/success")
+        answer = None  # the other click of a double click is being worked on: it leads on from there too
     onward = None if answer is None else path_within(parts, answer[0].payment_url)
     return see(onward or f"{path}/pay")
 
