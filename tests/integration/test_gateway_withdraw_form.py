@@ -56,6 +56,20 @@ async def test_sent_twice_it_is_one_withdrawal_and_a_form_anew_is_another(purse:
     assert len(purse.withdrawals) == 2
 
 
+async def test_the_second_click_of_a_form_that_has_taken_everything_is_told_of_its_withdrawal(purse: Purse) -> None:
+    form = await purse.form(amount="4950")
+    first = await purse.send(form)
+    # What it holds is not available any more: asked for anew it would be too much.
+    purse.balances.clear()
+    purse.has("rsd", 25, held_minor=495_000)
+    second = await purse.send(form)
+    assert (second.status_code, second.headers.get("location")) == (303, first.headers["location"])
+
+    other = await purse.send(form | {"amount": "4900"})
+    assert other.status_code == 422, "another sum is another wish"
+    assert (await purse.send(await purse.form(amount="4950"))).status_code == 422
+
+
 async def test_a_double_click_that_is_still_being_worked_on_is_told_as_accepted(purse: Purse) -> None:
     purse.refusal = "idempotency_key_in_use"
     answer = await purse.send(await purse.form())

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from services.gateway import receipts
+from services.gateway.amounts import parse_amount
 from services.gateway.auth import Caller
 from services.gateway.commands import Issued, issue
 from services.gateway.exact_json import fingerprint
@@ -29,11 +30,12 @@ from services.gateway.pages.visits import Visit, log_in_first, see, visit_of
 from services.gateway.parts import GatewayParts
 from services.gateway.problems import Problem, RefusedByDecision, status_of
 from services.gateway.requests import BALANCES, TRANSACTIONS
-from services.gateway.withdrawing import ACCOUNT, NAME, list_withdrawals, withdraw
+from services.gateway.withdrawing import ACCOUNT, NAME, find_withdrawal, list_withdrawals, withdraw
 from shared.contracts.checkout import PayoutsView
 from shared.contracts.history import MAX_PAYMENTS, ListedPayment, ListPayments
 from shared.contracts.queries import BalanceView, GetBalances, ListTransactions, TransactionPage
 from shared.contracts.withdrawals import ListWithdrawals, WithdrawalPage
+from shared.money import MoneyError
 
 router = APIRouter(include_in_schema=False)
 
@@ -97,6 +99,8 @@ async def ask_for_withdrawal(request: Request, parts: GatewayParts, locale: str)
     limits = withdraw_form.limits(visit, balances, out.payouts)
     wanted = withdraw_form.check(visit, entered, out.payouts, limits, out.cards)
     if not isinstance(wanted, Wanted):
+        if (made := await _made_before(visit, caller, entered, key)) is not None:
+            return _back(visit, withdrawal=made)
         return await _page(visit, caller, Sent(entered, wanted, key, 422))
     issued = issue(request, parts, caller=caller_of(caller.user_id), operation=_WITHDRAW, fingerprint=_fingerprint(wanted), key=key)
     try:
@@ -107,6 +111,25 @@ async def ask_for_withdrawal(request: Request, parts: GatewayParts, locale: str)
         return _accepted(visit, caller, issued)
     made, _ = answer
     return _back(visit, withdrawal=str(made.withdrawal_id))
+
+
+async def _made_before(visit: Visit, caller: Caller, entered: Entered, key: str) -> str | None:
+    """The withdrawal that this form has made already: what it holds is not available a second time, and its second click is told of it."""
+    issued = issue(
+        visit.request,
+        visit.parts,
+        caller=caller_of(caller.user_id),
+        operation=_WITHDRAW,
+        fingerprint=fingerprint("balance", b"", {}),
+        key=key,
+    )
+    try:
+        made = await find_withdrawal(visit.parts.services, str(issued.resource_id), caller.user_id, visit.request_id)
+        asked = parse_amount(entered.amount, made.currency, visit.locale)
+    except (RefusedByDecision, MoneyError):
+        return None
+    same = entered.payout_currency == made.currency and asked.amount_minor == made.amount_minor
+    return str(made.withdrawal_id) if same else None
 
 
 async def _refused(
