@@ -13,6 +13,7 @@ import pytest
 from services.gateway import receipts
 from shared.contracts.base import new_id, utc_now
 from shared.contracts.payment_commands import CommandReply, CreateDeposit
+from shared.contracts.queries import GetPayment
 from shared.keys import Keys
 from tests.integration.deposit_page_world import FORM, SUCCESS, Payer, value_of
 from tests.integration.gateway_world import SECRET, World, gateway_world, one_story, refused, silent
@@ -198,3 +199,19 @@ async def test_whatever_the_address_says_of_it_a_payment_is_told_as_it_is(payer:
 async def test_a_failure_of_nobody_knows_what_is_told_too(payer: Payer) -> None:
     assert "The payment did not go through" in (await payer.opens(f"{FORM}?error=payment_failed")).text
     assert "did not go through" not in (await payer.opens(f"{FORM}?error=x")).text
+
+
+@pytest.mark.parametrize("change", [{"kind": "payment"}, {"user_id": "3"}], ids=["paid for a session", "paid by a mentor's student"])
+@pytest.mark.parametrize("path", [SUCCESS, FORM, ONWARD])
+async def test_what_is_no_top_up_of_the_visitors_is_not_told_as_one(payer: Payer, path: str, change: dict[str, str]) -> None:
+    await payer.sends(await payer.opens())
+    payer.ends(payer.newest)
+    answers = payer.world.stand_ins.answers
+    view = answers[GetPayment]
+
+    async def another(query: GetPayment) -> Any:
+        return (await view(query)).model_copy(update=change)
+
+    answers[GetPayment] = another
+    page = await payer.opens(f"{path}?session_id={payer.session_of(payer.newest)}&payment_id={payer.newest}&error=payment_failed")
+    assert page.status_code == 404

@@ -13,6 +13,8 @@ from services.gateway.settlement import true_status
 from shared.contracts.queries import GetPayment, PaymentView
 from shared.money import major_text
 
+KIND: Final = "deposit"
+
 _STATES: Final = {
     "pending": "waiting",
     "failed": "failed",
@@ -33,6 +35,9 @@ async def deposit_payment(visit: Visit, caller: Caller, payment_id: str) -> tupl
             raise
         return None
     assert isinstance(view, PaymentView)
+    if view.kind != KIND or view.user_id != caller.user_id:
+        # It has pages of its own; and a mentor, who may see what students pay, tops nothing up by it.
+        return None
     return view, await true_status(visit.parts.services, view, visit.request_id)
 
 

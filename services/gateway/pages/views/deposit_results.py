@@ -60,8 +60,6 @@ async def onward(request: Request, parts: GatewayParts, locale: str) -> Response
         _require_under_way(visit, visit.caller, payment_id)
         return visit.page("deposit_waiting.html", refresh_seconds=REFRESH_SECONDS)
     view, status = known
-    if view.kind != "deposit":
-        raise no_session()
     if state_of(status) != "waiting":
         return see(result_path(visit.locale, view, status))
     if view.payment_url is None:
