@@ -14,7 +14,7 @@ from shared.contracts.intents import CancelPayment, CreateIntent
 from shared.contracts.payment_commands import CommandReply, InProgress
 from shared.contracts.sessions import SessionPayments
 from tests.integration.gateway_world import World, gateway_world, one_story, refused
-from tests.integration.pages_world import HTML, SCRIPT
+from tests.integration.pages_world import HTML, SCRIPT, hidden
 from tests.integration.sessions_world import NOTHING, PAID, PAY, Desk, listed, ways
 
 
@@ -212,6 +212,20 @@ async def test_a_refusal_is_told_above_the_form_as_it_was_filled(desk: Desk, cod
     assert words in answer.text
     assert ways(answer)["balance"] == "checked"
     assert ("retry-after" in answer.headers) is (status == 503)
+
+
+async def test_after_a_refusal_the_form_that_is_shown_asks_anew(desk: Desk) -> None:
+    """Its refusal is kept: sent under the same key, it would be told again after the balance has been topped up."""
+    sent = await desk.form()
+
+    async def refuse(command: Message) -> Any:
+        desk.standing = SessionPayments(open=None, paid=None, ended_payment_id=new_id())
+        return CommandReply(answer=refused("insufficient_funds", command))
+
+    desk.world.stand_ins.answers[CreateIntent] = refuse
+    shown = hidden(await desk.send(sent, "balance"))
+    assert shown["idempotency_key"] != sent["idempotency_key"]
+    assert shown["idempotency_key"] == (await desk.form())["idempotency_key"]
 
 
 async def test_a_form_whose_payment_is_over_opens_the_page_anew(desk: Desk) -> None:

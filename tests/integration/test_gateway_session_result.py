@@ -40,7 +40,7 @@ async def desk(running: World) -> AsyncIterator[Desk]:
     [
         ("completed", "Session paid"),
         ("partially_refunded", "Session paid"),
-        ("disputed", "Session paid"),
+        ("disputed", "Payment disputed"),
         ("refunded", "Payment refunded"),
         ("failed", "Session not paid"),
         ("canceled", "Session not paid"),

@@ -83,8 +83,8 @@ def is_open(view: OrderView) -> bool:
 def _state(view: OrderView, text: str | None) -> str:
     if view.status in UNPAID:
         return "unpaid" if view.status == "failed" or view.payment_status in _ENDED else "waiting"
-    if view.status == "refunded":
-        return "refunded"
+    if view.status in ("refunded", "disputed"):
+        return view.status
     if view.status == "fulfilment_failed":
         return "troubled"
     # What is being made is worth another look; an order without a text is simply paid.

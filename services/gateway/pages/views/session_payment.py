@@ -70,7 +70,7 @@ async def pay(request: Request, parts: GatewayParts, locale: str, session_id: st
                 return onward
         return await _pay(visit, found, key, method)
     except RefusedByDecision as refusal:
-        return _refused(found, form, refusal)
+        return await _refused(visit, visit.caller, session_id, form, refusal)
 
 
 async def _pay(visit: Visit, found: Desk, key: str, method: str) -> Response:
@@ -127,8 +127,10 @@ async def _give_up(visit: Visit, found: Desk, begun: ListedPayment) -> Response 
     return result if answer is None else None
 
 
-def _refused(found: Desk, form: Form, refusal: RefusedByDecision) -> Response:
+async def _refused(visit: Visit, caller: Caller, session_id: str, form: Form, refusal: RefusedByDecision) -> Response:
     code = refusal.refused.code
+    # What is refused has ended: the form that is sent next is another attempt.
+    found = await desk(visit, caller, session_id)
     if code == "session_final":
         # The form's payment is over: the page, opened anew, begins another one.
         return see(f"{found.path}/pay")

@@ -34,6 +34,7 @@ _STATES: Final = {
     "canceled": "failed",
     "expired": "failed",
     "refunded": "refunded",
+    "disputed": "disputed",
 }
 
 
