@@ -207,7 +207,7 @@ async def test_what_is_no_top_up_of_the_visitors_is_not_told_as_one(payer: Payer
     await payer.sends(await payer.opens())
     payer.ends(payer.newest)
     answers = payer.world.stand_ins.answers
-    view = answers[GetPayment]
+    view: Any = answers[GetPayment]
 
     async def another(query: GetPayment) -> Any:
         return (await view(query)).model_copy(update=change)

@@ -99,8 +99,8 @@ async def ask_for_withdrawal(request: Request, parts: GatewayParts, locale: str)
     limits = withdraw_form.limits(visit, balances, out.payouts)
     wanted = withdraw_form.check(visit, entered, out.payouts, limits, out.cards)
     if not isinstance(wanted, Wanted):
-        if (made := await _made_before(visit, caller, entered, key)) is not None:
-            return _back(visit, withdrawal=made)
+        if (made_before := await _made_before(visit, caller, entered, key)) is not None:
+            return _back(visit, withdrawal=made_before)
         return await _page(visit, caller, Sent(entered, wanted, key, 422))
     issued = issue(request, parts, caller=caller_of(caller.user_id), operation=_WITHDRAW, fingerprint=_fingerprint(wanted), key=key)
     try:
