@@ -215,7 +215,7 @@ async def test_with_a_keyboard_alone_one_is_asked_for_and_called_off(arrive: Arr
     await page.keyboard.press("Enter")
     await visitor.arrives(f"{PAGE}?withdrawal=*")
 
-    cancel = page.get_by_role("link", name="Cancel: RSD\xa075.00", exact=True)
+    cancel = page.get_by_role("link", name="Cancel the withdrawal of RSD\xa075.00", exact=True)
     dialog = visitor.find("dialog", "Cancel this withdrawal?")
     await cancel.press("Enter")
     await expect(dialog.get_by_role("button", name="Keep it", exact=True)).to_be_focused()

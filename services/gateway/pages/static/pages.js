@@ -14,7 +14,7 @@
       element.title = element.textContent;
       const parts = ("clock" in element.dataset ? clock : format).formatToParts(moment);
       // It breaks between the day and the time alone.
-      element.textContent = parts.map(({ value }, at) => (parts[at + 1]?.type === "hour" ? value : value.replaceAll(" ", "\u00a0"))).join("");
+      element.textContent = parts.map(({ value }, at) => value.replace(parts[at + 1]?.type === "hour" ? / (?=.)/g : / /g, "\u00a0")).join("");
     }
   };
 
