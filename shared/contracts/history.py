@@ -18,7 +18,8 @@ MAX_SKIPPED = 100_000
 
 class ListPayments(Message):
     """Payments that `user_id` made, and those of sessions where they are the mentor, newest first, without refused requests. None:
-    everybody's, for an admin. `cursor` is payments' own, opaque; `skip` is the other way to page."""
+    everybody's, for an admin. `cursor` is payments' own, opaque; `skip` is the other way to page. `ended`: only what `user_id` began and
+    nobody can pay any more, however it has ended, refused requests among them."""
 
     type: Literal["list-payments.v1"] = "list-payments.v1"
     user_id: UserId | None
@@ -29,6 +30,7 @@ class ListPayments(Message):
     limit: int = Field(default=20, ge=1, le=MAX_PAYMENTS)
     cursor: str | None = Field(default=None, max_length=4000)
     skip: int = Field(default=0, ge=0, le=MAX_SKIPPED)
+    ended: bool = False
 
 
 class ListedPayment(BaseModel):

@@ -82,8 +82,9 @@ class Payer:
         return reply
 
     async def _list(self, query: ListPayments) -> PaymentList:
-        mine = [made for made in reversed(self.made) if made.user_id == query.user_id][: query.limit]
-        return PaymentList(items=tuple(self._listed(made) for made in mine), next_cursor=None)
+        mine = [self._listed(made) for made in reversed(self.made) if made.user_id == query.user_id]
+        found = [one for one in mine if one.status != "pending" or not query.ended][: query.limit]
+        return PaymentList(items=tuple(found), next_cursor=None)
 
     async def _view(self, query: GetPayment) -> Any:
         known = self.world.stand_ins.sessions.get(query.payment_id)

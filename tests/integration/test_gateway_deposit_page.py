@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
+from shared.contracts.checkout import ListMethods
+from shared.contracts.history import ListPayments
 from shared.contracts.payment_commands import CommandReply, CreateDeposit
 from tests.integration.deposit_page_world import FORM, Payer, beside, chosen, value_of
-from tests.integration.gateway_world import World, gateway_world, one_story, refused
+from tests.integration.gateway_world import SECRET, World, gateway_world, one_story, refused
 from tests.integration.pages_world import HTML, SCRIPT, assert_nothing_inline, hidden
 
 
@@ -87,21 +89,46 @@ async def test_going_back_to_the_form_of_a_payment_that_is_over_leads_to_its_res
     assert len(payer.made) == 2, "a new form means a new top-up, once the one before has ended"
 
 
-async def test_whoever_has_more_open_payments_than_are_looked_through_gets_on_from_the_result(payer: Payer) -> None:
+@pytest.mark.parametrize("status", ["completed", "expired"])
+async def test_however_many_payments_are_open_a_new_form_means_a_new_top_up_once_one_has_ended(payer: Payer, status: str) -> None:
     form = await payer.opens()
     await payer.sends(form)
-    first = payer.newest
-    payer.ends(first)
-    for amount in range(1, 52):
+    payer.ends(payer.newest, status)
+    for amount in range(1, 102):
         await payer.sends(form, amount=str(amount))
-    stale = await payer.sends(await payer.opens())
-    result = await payer.opens(stale.headers["location"])
-    (again,) = re.findall(r'href="(/en/balance/deposit\?[^"]*after=[^"]*)"', result.text)
-    fresh = await payer.sends(await payer.opens(again.replace("&amp;", "&")))
+    result = await payer.sends(form)
+    fresh = await payer.sends(await payer.opens(result.headers["location"] if status == "expired" else FORM))
 
-    assert stale.headers["location"].startswith("/en/balance/deposit/success?")
-    assert f"after={first}" in again
     assert "/payment/mock?" in fresh.headers["location"]
+    assert len(payer.made) == 103
+
+
+async def test_after_a_refusal_every_tab_asks_anew_and_for_one_payment(payer: Payer) -> None:
+    """Also when it came after the page had stopped waiting: the form that is opened then was sent by nobody yet."""
+    form = await payer.opens()
+    answers = payer.world.stand_ins.answers
+    create = answers[CreateDeposit]
+
+    async def refuse(command: CreateDeposit) -> CommandReply[Any]:
+        await create(command)
+        payer.ends(command.payment_id, "failed")
+        return CommandReply(answer=refused("payment_rejected", command))
+
+    answers[CreateDeposit] = refuse
+    shown = await payer.sends(form)
+    answers[CreateDeposit] = create
+    other_tab = await payer.opens()
+    assert hidden(shown)["idempotency_key"] == hidden(other_tab)["idempotency_key"] != hidden(form)["idempotency_key"]
+    assert len({(await payer.sends(tab)).headers["location"] for tab in (shown, other_tab)}) == 1
+
+
+async def test_while_the_secret_is_being_rolled_all_replicas_make_the_same_form(payer: Payer, module_amqp_url: str) -> None:
+    before = await payer.opens()
+    async with gateway_world(module_amqp_url, secret_key=("n" * 32, SECRET)) as rolled:
+        answers = payer.world.stand_ins.answers
+        rolled.stand_ins.answers |= {ListMethods: answers[ListMethods], ListPayments: answers[ListPayments]}
+        after = await rolled.http.get(FORM, headers=HTML | payer.cookie())
+    assert hidden(after)["idempotency_key"] == hidden(before)["idempotency_key"]
 
 
 # ---- what may be chosen

@@ -99,6 +99,24 @@ async def test_payer_and_mentor_see_theirs_and_only_an_admin_asks_for_all(world:
     assert refused not in everyones
 
 
+async def test_what_somebody_began_and_nobody_can_pay_any_more_is_found_behind_whatever_is_listed_before_it(world: HistoryWorld) -> None:
+    def at(minutes: int) -> dict[str, Any]:
+        return {"created_at": NOON + timedelta(minutes=minutes)}
+
+    over = {"expires_at": NOON - timedelta(seconds=1)}
+    expired = await world.payment(user_id="tops-up", **over, **at(1))
+    refused = await world.payment(user_id="tops-up", status="failed", refusal='{"code":"c","detail":"d","request_id":"r"}', **at(2))
+    paid = await world.payment(user_id="tops-up", status="completed", **at(3))
+    for minutes in range(4, 104):
+        await world.payment(user_id="tops-up", **at(minutes))
+        await world.payment(user_id="student", mentor_id="tops-up", kind="payment", status="completed", **at(minutes))
+
+    ended = Filter("tops-up", ended=True)
+    async with postgres.connection(world.pool) as db:
+        assert [one.payment_id for one in (await store.page(db, ended, NOON, limit=1))[0]] == [paid]
+        assert [one.payment_id for one in (await store.page(db, ended, NOON, limit=9))[0]] == [paid, refused, expired]
+
+
 async def test_an_item_tells_the_session_of_coaching_the_charge_and_the_status(world: HistoryWorld) -> None:
     payment_id = await world.payment(
         user_id="one",

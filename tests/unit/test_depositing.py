@@ -8,12 +8,11 @@ from hypothesis import strategies as st
 from services.gateway.depositing import deposit_methods, limits_of, not_taken
 from services.gateway.pages.deposit_data import digits_data, limits_data, presets_data, presets_of
 from services.gateway.pages.deposit_form import choices
-from services.gateway.pages.deposit_keys import key_after_refusal, sameness
+from services.gateway.pages.deposit_keys import sameness
 from services.gateway.pages.presets import presets, presets_within
 from services.payments.domain.capabilities import AmountRange
 from services.payments.domain.capabilities import not_taken as refused_by_payments
 from shared.contracts.checkout import AmountLimits, MethodView
-from shared.keys import Keys
 from shared.money import EXPONENTS, MAX_AMOUNT_MINOR, Money
 
 FIELDS = {"currency": "currency", "minimum": "amount", "maximum": "amount", "step": "amount"}
@@ -81,9 +80,7 @@ def test_the_scripts_data_is_short_and_whole() -> None:
 
 
 def test_the_same_sum_by_the_same_way_under_the_same_key_is_the_same() -> None:
-    keys = Keys(("a-secret-of-a-test-that-is-long-enough",))
     same = sameness("k", Money(1, "eur"), "mock")
     assert same == sameness("k", Money(1, "eur"), "mock")
     others = [sameness("j", Money(1, "eur"), "mock"), sameness("k", Money(2, "eur"), "mock"), sameness("k", Money(1, "eur"), "stripe")]
     assert same not in others
-    assert key_after_refusal(keys, "k") == key_after_refusal(keys, "k") != key_after_refusal(keys, key_after_refusal(keys, "k"))

@@ -3,32 +3,29 @@
 from __future__ import annotations
 
 import base64
-import hmac
 from hashlib import sha256
-from typing import Final
 
 from services.gateway.auth import Caller
 from services.gateway.history import list_payments
 from services.gateway.parts import Parts
 from shared.contracts.history import ListPayments
-from shared.keys import Keys
 from shared.money import Money
 
-LABEL: Final = "deposit-form"
 
-_LOOKED_THROUGH: Final = 50
-_OPEN: Final = "pending"
-
-
-async def form_key(parts: Parts, caller: Caller, request_id: str, after: str = "") -> str:
+async def form_key(parts: Parts, caller: Caller, request_id: str) -> str:
     """The key that the form is rendered with. Until one of the caller's payments ends, every rendering has the same: two tabs, a reload,
-    the page before the payment page. `after`: the payment that is known to have ended. Problems: those of a question."""
-    return _key(parts.keys, "ended", caller.user_id, after or await _newest_ended(parts, caller, request_id))
+    the page before the payment page. It is no secret, and none is in it: a key means something only beside its caller, and all replicas
+    make the same one while SECRET_KEY is being rolled. Problems: those of a question."""
+    asked = ListPayments(user_id=caller.user_id, ended=True, limit=1, correlation_id=request_id)
+    ended = (await list_payments(parts.services, asked)).items
+    return _key("ended", caller.user_id, *(str(one.payment_id) for one in ended))
 
 
-def key_after_refusal(keys: Keys, key: str) -> str:
-    """Nothing was made under `key`, and its refusal is kept: whoever tries again means something new, in every tab the same."""
-    return _key(keys, "refused", key)
+async def key_after_refusal(parts: Parts, caller: Caller, request_id: str, key: str) -> str:
+    """Nothing was made under `key`, and its refusal is kept: whoever tries again means something new, in every tab the same. What was
+    refused has ended by that; where nothing of it was written down, the refusal itself tells them apart."""
+    now = await form_key(parts, caller, request_id)
+    return now if now != key else _key("refused", key)
 
 
 def sameness(key: str, money: Money, method: str) -> str:
@@ -36,13 +33,5 @@ def sameness(key: str, money: Money, method: str) -> str:
     return f"{key} {money.amount_minor} {money.currency} {method}"
 
 
-async def _newest_ended(parts: Parts, caller: Caller, request_id: str) -> str:
-    """ "" when none of the newest has: the page that shows an older one's end gives that one as `after`."""
-    asked = ListPayments(user_id=caller.user_id, limit=_LOOKED_THROUGH, correlation_id=request_id)
-    listed = (await list_payments(parts.services, asked)).items
-    return next((str(one.payment_id) for one in listed if one.user_id == caller.user_id and one.status != _OPEN), "")
-
-
-def _key(keys: Keys, *told: str) -> str:
-    digest = hmac.digest(keys.signing(LABEL), "\x00".join(told).encode(), sha256)
-    return base64.urlsafe_b64encode(digest).decode().rstrip("=")
+def _key(*told: str) -> str:
+    return base64.urlsafe_b64encode(sha256("\x00".join(told).encode()).digest()).decode().rstrip("=")

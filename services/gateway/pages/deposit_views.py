@@ -58,7 +58,7 @@ def form_path(locale: str, **fields: str) -> str:
 def again_path(locale: str, view: PaymentView) -> str:
     """The form with the same sum, for another payment after this one."""
     amount = major_text(view.amount_minor, view.currency)
-    return form_path(locale, amount=amount, currency=view.currency, method=view.method, after=str(view.payment_id))
+    return form_path(locale, amount=amount, currency=view.currency, method=view.method)
 
 
 def result_path(locale: str, view: PaymentView, status: str) -> str:

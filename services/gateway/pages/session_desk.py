@@ -56,7 +56,7 @@ class Desk:
     @property
     def attempt(self) -> str:
         """What the form's key is now; an older one tells that a payment has ended since the form was made."""
-        return attempt_key(self.visit.parts.keys, self.caller.user_id, self.session.session_id, self.standing.ended_payment_id)
+        return attempt_key(self.caller.user_id, self.session.session_id, self.standing.ended_payment_id)
 
     @property
     def price(self) -> str:

@@ -28,7 +28,7 @@ class History:
     seal: Seal
 
     async def payments(self, query: ListPayments) -> PaymentList | Refused:
-        wanted = Filter(query.user_id, query.status, query.external_id, query.since, query.until)
+        wanted = Filter(query.user_id, query.status, query.external_id, query.since, query.until, query.ended)
         now = utc_now()
         try:
             async with connection(self.pool) as db:

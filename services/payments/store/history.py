@@ -36,13 +36,14 @@ _FOUND_BY: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """`user_id` none: everybody's. `status`: as it is told."""
+    """`user_id` none: everybody's. `status`: as it is told. `ended`: as payer only, and refused requests too."""
 
     user_id: str | None
     status: str | None = None
     external_id: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+    ended: bool = False
 
 
 async def page(
@@ -55,6 +56,8 @@ async def page(
     conditions = _conditions(wanted, now, after, values)
     if wanted.user_id is None:
         found = _newest(conditions)
+    elif wanted.ended:
+        found = _newest([f"user_id = {_placed(values, wanted.user_id)}", *conditions])
     else:
         me = _placed(values, wanted.user_id)
         # Two walks down two indexes: as payer, and as mentor.
@@ -71,7 +74,7 @@ async def page(
 
 def _conditions(wanted: Filter, now: datetime, after: Position | None, values: list[Any]) -> list[str]:
     # Only those that are asked for: an index is not found behind an "or".
-    conditions = ["refusal is null"]
+    conditions = [f"{TOLD_STATUS.format(now=_placed(values, now))} <> 'pending'"] if wanted.ended else ["refusal is null"]
     if wanted.status is not None:
         told = TOLD_STATUS.format(now=_placed(values, now))
         found_by = _FOUND_BY.get(wanted.status) or f"status = {_placed(values, wanted.status)}"

@@ -53,8 +53,7 @@ async def show(request: Request, parts: GatewayParts, locale: str) -> Response:
         # Once more, unless the address says otherwise.
         fields = {"amount": major_text(view.amount_minor, view.currency), "currency": view.currency, "method": view.method} | fields
     shown = prefilled(visit, entered(fields, on, parts.settings.default_currency))
-    after = visit.query.get("after", "")
-    key = await form_key(parts, visit.caller, visit.request_id, str(uuid_of(after, no_session())) if after else "")
+    key = await form_key(parts, visit.caller, visit.request_id)
     failed = before is None and visit.query.get("error") == "payment_failed"
     return _form(visit, on, shown, key, before=before, failed=failed)
 
@@ -89,7 +88,7 @@ async def start(request: Request, parts: GatewayParts, locale: str) -> Response:
         if code == _IN_USE:
             # The other click, or the other tab, is being worked on: it leads on from there too.
             return see(_waiting_path(visit, issued))
-        again = key if status_of(code) == 503 else key_after_refusal(parts.keys, key)
+        again = key if status_of(code) == 503 else await key_after_refusal(parts, caller, visit.request_id, key)
         return _refused(visit, on, shown, again, code)
     except Problem as problem:
         if problem.code not in _NOTHING_LEFT:
