@@ -119,7 +119,7 @@ def test_an_input_field_has_the_languages_decimal_sign_and_no_groups(hypertext: 
 def test_times_are_said_in_utc_for_whoever_has_no_script(hypertext: Hypertext) -> None:
     told = hypertext.formats["sr"].time(datetime(2026, 11, 21, 20, 8, 15, tzinfo=UTC))
     assert isinstance(told, Markup)
-    assert told.startswith('<time datetime="2026-11-21T20:08:15Z">21.\u00a011.\u00a02026., '), "it breaks between the day and the time alone"
+    assert told.startswith('<time datetime="2026-11-21T20:08:15Z">21.\u00a011.\u00a02026., '), "it breaks before the time alone"
     assert told.endswith("UTC</time>")
     assert hypertext.formats["ru"].day(date(2026, 11, 21)) == "21 нояб. 2026\u202fг."
 
