@@ -24,6 +24,10 @@ FOLDER: Final = Path(__file__).parent.parent / "pages"
 _HEADERS: Final = {
     # With no-referrer, browsers would send our own forms with `Origin: null`, which nobody may let pass (Fetch, "append a request Origin").
     "Referrer-Policy": "same-origin",
+    # Whoever opened the page in a window of theirs has no hold on it; a bank's or a wallet's window that it opens itself can still answer.
+    "Cross-Origin-Opener-Policy": "same-origin-allow-popups",
+    # Nobody gets at its bytes by naming it as a picture or a script.
+    "Cross-Origin-Resource-Policy": "same-origin",
 }
 
 

@@ -27,12 +27,17 @@ _FIELDS_MAX: Final = 20
 _FORM_BYTES_MAX: Final = 16_384
 _KIND: Final = "application/x-www-form-urlencoded"
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
+_OWN: Final = frozenset({"same-origin", "none"})
+"""`none`: the visitor themselves, who sends it again."""
 
 Form = Mapping[str, str]
 
 
 async def read_form(request: Request) -> Form:
-    """The form's fields. Problems: unsupported_media_type, body_too_large, request_timeout, invalid_request."""
+    """The form's fields. Problems: csrf_failed, unsupported_media_type, body_too_large, request_timeout, invalid_request."""
+    # Where the browser says it (Fetch Metadata): no other site's page has a form for us, not even one that may ask the API.
+    if request.headers.get("sec-fetch-site", "none") not in _OWN:
+        raise _not_ours()
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _KIND:
         raise Problem("unsupported_media_type", f"send the form as {_KIND}")
     body = await read_bounded(request.scope, request.receive, _FORM_BYTES_MAX)
@@ -54,21 +59,25 @@ def guest_token(keys: Keys, subject: str) -> str:
 
 
 def form_token(parts: Parts, caller: Caller | None, subject: str) -> str:
-    """The CSRF token that a page puts into its form: of the caller's session, or a guest's."""
+    """The CSRF token that a page puts into a form that guests may send too: of the caller's session, or a guest's."""
     return guest_token(parts.keys, subject) if caller is None else parts.gate.csrf_token(caller.token)
 
 
-def check_form(parts: Parts, request: Request, caller: Caller | None, form: Form, subject: str) -> None:
-    """Was the form made by a page of ours? A guest's stays good when they have logged in meanwhile. Problem: csrf_failed."""
-    if caller is not None and bearer_token(request) is not None:
-        return
+def check_form(parts: Parts, request: Request, caller: Caller, form: Form) -> None:
+    """Was the form made by a page of ours for this caller's session? Problem: csrf_failed."""
+    if bearer_token(request) is None and not parts.gate.is_csrf_token(caller.token, form.get(CSRF_FIELD, "")):
+        raise _not_ours()
+
+
+def check_open_form(parts: Parts, request: Request, caller: Caller | None, form: Form, subject: str) -> None:
+    """The same for a form that guests may send too. A guest's stays good when they have logged in meanwhile. Problem: csrf_failed."""
     given = form.get(CSRF_FIELD, "")
-    if caller is not None and parts.gate.is_csrf_token(caller.token, given):
-        return
     expected = [_token(key, subject) for key in parts.keys.verifying(LABEL)]
     if given.isascii() and any(hmac.compare_digest(given, one) for one in expected):
         return
-    raise Problem("csrf_failed", "open the page again and send its form from there")
+    if caller is None:
+        raise _not_ours()
+    check_form(parts, request, caller, form)
 
 
 def new_key() -> str:
@@ -82,6 +91,10 @@ def form_key(form: Form) -> str:
     if not _KEY.fullmatch(key):
         raise malformed("body", KEY_FIELD, msg="is missing: open the page again")
     return key
+
+
+def _not_ours() -> Problem:
+    return Problem("csrf_failed", "open the page again and send its form from there")
 
 
 def _token(key: bytes, subject: str) -> str:

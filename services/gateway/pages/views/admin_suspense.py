@@ -17,7 +17,7 @@ from services.gateway.idempotency import caller_of
 from services.gateway.pages.administration import decisions, words
 from services.gateway.pages.administration.admission import admitted
 from services.gateway.pages.administration.decisions import SuspenseQuestion
-from services.gateway.pages.forms import Form, check_form, form_key, form_token, new_key, read_form
+from services.gateway.pages.forms import Form, check_form, form_key, new_key, read_form
 from services.gateway.pages.visits import Visit, see, uuid_of
 from services.gateway.parts import GatewayParts, Parts
 from services.gateway.problems import Problem, RefusedByDecision, status_of
@@ -28,7 +28,6 @@ router = APIRouter(include_in_schema=False)
 
 _PAGE: Final = 20
 _CURSOR_LENGTH_MAX: Final = 2_000
-_SUBJECT: Final = "suspense"
 
 
 @router.get("/{locale}/admin/suspense")
@@ -66,9 +65,9 @@ async def show_one(request: Request, parts: GatewayParts, locale: str, item_id: 
     visitor = admitted(request, parts, locale)
     if isinstance(visitor, Response):
         return visitor
-    visit, caller = visitor
+    visit, _ = visitor
     view = await _item(visit, item_id)
-    return _page(visit, caller, view, decisions.suspense_question(visit.query.get("decide")), {}, {})
+    return _page(visit, view, decisions.suspense_question(visit.query.get("decide")), {}, {})
 
 
 @router.post("/{locale}/admin/suspense/{item_id}")
@@ -78,7 +77,7 @@ async def decide(request: Request, parts: GatewayParts, locale: str, item_id: st
         return visitor
     visit, caller = visitor
     form = await read_form(request)
-    check_form(parts, request, caller, form, _SUBJECT)
+    check_form(parts, request, caller, form)
     asked = decisions.suspense_question(form.get("decision"))
     if asked is None:
         raise Problem("invalid_request", "there is no such decision")
@@ -86,18 +85,18 @@ async def decide(request: Request, parts: GatewayParts, locale: str, item_id: st
     told = {name: decisions.text_of(form, name) for name in asked.fields}
     errors = decisions.suspense_errors(visit, asked, told)
     if errors:
-        return _page(visit, caller, view, asked, errors, form, status=422)
+        return _page(visit, view, asked, errors, form, status=422)
     try:
         await _ask(request, parts, caller, view, asked, told, form_key(form))
     except RefusedByDecision as refusal:
+        code = refusal.refused.code
         if code == words.UNDER_WAY:
             return see(f"/{visit.locale}/admin/suspense/{view.item_id}")
-        code = refusal.refused.code
         if code not in words.REFUSALS:
             raise
         now = await _item(visit, item_id)
         problem = {decisions.FIELD_OF.get(code, ""): visit.gettext(words.REFUSALS[code])}
-        return _page(visit, caller, now, asked if now.status == "open" else None, problem, form, status=status_of(code))
+        return _page(visit, now, asked if now.status == "open" else None, problem, form, status=status_of(code))
     return see(f"/{visit.locale}/admin/suspense/{view.item_id}")
 
 
@@ -133,7 +132,6 @@ async def _ask(
 
 def _page(
     visit: Visit,
-    caller: Caller,
     view: SuspenseItemView,
     asked: SuspenseQuestion | None,
     errors: Mapping[str, str],
@@ -157,7 +155,6 @@ def _page(
         why=words.named(visit, words.SUSPENDED_BECAUSE, view.reason),
         who=lambda actor: words.who(visit, actor),
         key=new_key(),
-        token=form_token(visit.parts, caller, _SUBJECT),
     )
 
 

@@ -16,7 +16,7 @@ from services.gateway.commands import issue
 from services.gateway.idempotency import caller_of
 from services.gateway.pages.administration import decisions, words
 from services.gateway.pages.administration.admission import admitted, if_known
-from services.gateway.pages.forms import Form, check_form, form_key, form_token, new_key, read_form
+from services.gateway.pages.forms import Form, check_form, form_key, new_key, read_form
 from services.gateway.pages.visits import Visit, see, uuid_of
 from services.gateway.parts import GatewayParts
 from services.gateway.problems import Problem, RefusedByDecision, status_of
@@ -31,7 +31,6 @@ STATUSES: Final = ("pending", "approved", "sending", "paid", "rejected", "cancel
 _PAGE: Final = 20
 _ACTIONS: Final = 20
 _CURSOR_LENGTH_MAX: Final = 2_000
-_SUBJECT: Final = "withdrawals"
 
 
 @router.get("/{locale}/admin/withdrawals")
@@ -88,7 +87,7 @@ async def decide(request: Request, parts: GatewayParts, locale: str, withdrawal_
         return visitor
     visit, caller = visitor
     form = await read_form(request)
-    check_form(parts, request, caller, form, _SUBJECT)
+    check_form(parts, request, caller, form)
     decision: Decision | None = next((one for one in get_args(Decision) if one == form.get("decision")), None)
     asked = None if decision is None else decisions.QUESTIONS.get(decision)
     if decision is None or asked is None:
@@ -124,9 +123,9 @@ async def decide(request: Request, parts: GatewayParts, locale: str, withdrawal_
         # No answer yet is no harm: the list says how far it is.
         await issued.ask(command, WITHDRAWN)
     except RefusedByDecision as refusal:
+        code = refusal.refused.code
         if code == words.UNDER_WAY:
             return see(_list_path(visit, **ways, decided=str(view.withdrawal_id)))
-        code = refusal.refused.code
         if code not in words.REFUSALS:
             raise
         told = {"": visit.gettext(words.REFUSALS[code])}
@@ -165,7 +164,6 @@ async def _page(
         decide_path=lambda decision: f"{path}?{urlencode({'decide': decision, **ways})}",
         path=path,
         key=new_key(),
-        token=form_token(visit.parts, caller, _SUBJECT),
         actions=log.items if isinstance(log, AuditPage) else None,
         who=lambda actor: words.who(visit, actor),
         payout=words.payout(visit, view.method),

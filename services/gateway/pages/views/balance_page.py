@@ -91,7 +91,7 @@ async def ask_for_withdrawal(request: Request, parts: GatewayParts, locale: str)
     form = await read_form(request)
     if visit.caller is None:
         return log_in_first(request, parts, visit.locale)
-    check_form(parts, request, visit.caller, form, "balance")
+    check_form(parts, request, visit.caller, form)
     caller, entered, key = visit.caller, entered_in(form), form_key(form)
     balances, out = await asyncio.gather(_balances(visit, caller), _ways_out(visit, caller))
     if out is None:

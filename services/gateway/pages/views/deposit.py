@@ -34,7 +34,6 @@ from shared.money import major_text
 router = APIRouter(include_in_schema=False)
 
 _OPERATION: Final = "POST /{locale}/balance/deposit"
-_SUBJECT: Final = "deposit"
 _IN_USE: Final = "idempotency_key_in_use"
 _FIELD_OF: Final = {"amount_not_available": "amount", "currency_not_available": "currency", "method_not_available": "method"}
 _NOTHING_LEFT: Final = frozenset({"broker_unavailable", "busy"})
@@ -65,7 +64,7 @@ async def start(request: Request, parts: GatewayParts, locale: str) -> Response:
     caller = visit.caller
     if caller is None:
         return log_in_first(request, parts, visit.locale)
-    check_form(parts, request, caller, form, _SUBJECT)
+    check_form(parts, request, caller, form)
     key = sent_key(form)
     on = await _choices(visit)
     shown = entered(form, on, parts.settings.default_currency)

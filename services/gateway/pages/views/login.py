@@ -58,7 +58,7 @@ async def log_out(request: Request, parts: GatewayParts, locale: str) -> Respons
     visit = visit_of(request, parts, locale)
     form = await read_form(request)
     if visit.caller is not None:
-        check_form(parts, request, visit.caller, form, "logout")
+        check_form(parts, request, visit.caller, form)
     response = see("/")
     clear_session_cookie(response, secure=parts.settings.secure_cookies)
     return response

@@ -16,7 +16,7 @@ from services.gateway.edge import request_id_of
 from services.gateway.guests import caller_of_order
 from services.gateway.idempotency import caller_of
 from services.gateway.mock_events import hand_in
-from services.gateway.pages.forms import check_form, form_token, read_form
+from services.gateway.pages.forms import check_open_form, form_token, read_form
 from services.gateway.pages.session_desk import session_path
 from services.gateway.pages.visits import Visit, log_in_first, require_locale, see, uuid_of, visitor
 from services.gateway.parts import GatewayParts, Parts
@@ -82,7 +82,7 @@ async def _decide(request: Request, parts: Parts, locale: str | None) -> Respons
     if outcome not in _OUTCOMES:
         raise malformed("body", "outcome", msg=f"must be one of {', '.join(_OUTCOMES)}")
     caller = visitor(request, parts)
-    check_form(parts, request, caller, form, str(session_id))
+    check_open_form(parts, request, caller, form, str(session_id))
     view = await _session(request, parts, session_id, caller)
     if view is None:
         raise _no_session()

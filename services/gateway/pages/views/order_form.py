@@ -14,7 +14,7 @@ from services.gateway.commands import Issued, issue
 from services.gateway.guests import caller_of_order
 from services.gateway.order_fields import BORN_FROM, EMAIL_MAX, EMAIL_PATTERN, PHONE_MAX, PHONE_PATTERN, POINT_MAX
 from services.gateway.ordering import Wanted, create_order_command, orderer
-from services.gateway.pages.forms import check_form, form_key, form_token, new_key, read_form
+from services.gateway.pages.forms import check_open_form, form_key, form_token, new_key, read_form
 from services.gateway.pages.order_form import COOKIE, OF_CHAKRAS, WRONG, Entered, Errors, entered, errors_of, fingerprint, offered, read
 from services.gateway.pages.troubles import message_of
 from services.gateway.pages.visits import Visit, path_within, see, visit_of
@@ -59,7 +59,7 @@ async def order(request: Request, parts: GatewayParts, locale: str, product: str
     visit = visit_of(request, parts, locale)
     form = await read_form(request)
     key = form_key(form)
-    check_form(parts, request, visit.caller, form, _subject(product, key))
+    check_open_form(parts, request, visit.caller, form, _subject(product, key))
     view = await _product(visit, product)
     methods = await _methods(visit, view)
     sent = entered(form)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hashlib import sha256
 from typing import Final
+from urllib.parse import urlsplit
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -12,13 +13,13 @@ from starlette.responses import Response
 from services.gateway import receipts
 from services.gateway.commands import issue
 from services.gateway.guests import caller_of_order
-from services.gateway.pages.forms import check_form, form_key, form_token, new_key, read_form
+from services.gateway.pages.forms import check_open_form, form_key, form_token, new_key, read_form
 from services.gateway.pages.order_form import payable
 from services.gateway.pages.troubles import message_of
 from services.gateway.pages.views.order_results import REFRESH_SECONDS, UNPAID, find_order, is_open, no_order
 from services.gateway.pages.visits import Visit, path_within, see, uuid_of, visit_of
 from services.gateway.parts import GatewayParts
-from services.gateway.problems import RefusedByDecision
+from services.gateway.problems import Problem, RefusedByDecision
 from services.gateway.requests import ORDER_CREATED
 from shared.contracts.base import utc_now
 from shared.contracts.orders import CreateOrderPayment, OrderView
@@ -26,9 +27,9 @@ from shared.contracts.orders import CreateOrderPayment, OrderView
 router = APIRouter(include_in_schema=False)
 
 _OPERATION: Final = "POST /{locale}/orders/{order_id}/payment-failed"
-
 _IN_USE: Final = "idempotency_key_in_use"
 _SCHEMES: Final = ("https", "http")
+
 
 @router.get("/{locale}/orders/{order_id}/pay")
 async def pay(request: Request, parts: GatewayParts, locale: str, order_id: str) -> Response:
@@ -47,6 +48,8 @@ async def pay(request: Request, parts: GatewayParts, locale: str, order_id: str)
         return _onward(visit, "waiting")
     if (own := path_within(parts, view.payment_url)) is not None:
         return see(own)
+    if urlsplit(view.payment_url).scheme not in _SCHEMES:
+        raise Problem("payment_rejected", "the provider's page has an address that is none")
     return visit.page("order_onward.html", state="onward", refresh_seconds=0, view=view, url=view.payment_url)
 
 
@@ -61,7 +64,7 @@ async def try_again(request: Request, parts: GatewayParts, locale: str, order_id
     visit = visit_of(request, parts, locale)
     known = uuid_of(order_id, no_order())
     form = await read_form(request)
-    check_form(parts, request, visit.caller, form, str(known))
+    check_open_form(parts, request, visit.caller, form, str(known))
     key, method = form_key(form), form.get("method", "")
     same = sha256(f"{known} {method}".encode()).hexdigest()
     issued = issue(request, parts, caller=caller_of_order(str(known)), operation=_OPERATION, fingerprint=same, key=f"{key} {same}")

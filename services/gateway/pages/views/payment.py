@@ -67,7 +67,7 @@ async def cancel(request: Request, parts: GatewayParts, locale: str, payment_id:
     form = await read_form(request)
     if visit.caller is None:
         return log_in_first(request, parts, visit.locale)
-    check_form(parts, request, visit.caller, form, payment_id)
+    check_form(parts, request, visit.caller, form)
     facts = await facts_of(visit, visit.caller, payment_id)
     if form.get("confirmed") != "yes":
         return visit.page("payment_cancel.html", facts=facts, view=facts.view, path=path_of(visit, facts))
@@ -85,7 +85,7 @@ async def confirm(request: Request, parts: GatewayParts, locale: str, payment_id
     form: Form = await read_form(request)
     if visit.caller is None:
         return log_in_first(request, parts, visit.locale)
-    check_form(parts, request, visit.caller, form, payment_id)
+    check_form(parts, request, visit.caller, form)
     facts = await facts_of(visit, visit.caller, payment_id)
     issued = _issued(visit, visit.caller, _CONFIRM, facts)
     try:

@@ -47,7 +47,7 @@ async def send_back(request: Request, parts: GatewayParts, locale: str, payment_
     fields = await read_form(request)
     if visit.caller is None:
         return log_in_first(request, parts, visit.locale)
-    check_form(parts, request, visit.caller, fields, payment_id)
+    check_form(parts, request, visit.caller, fields)
     key = form_key(fields)
     facts = await facts_of(visit, visit.caller, payment_id)
     form, wanted = _read(visit, facts, fields)

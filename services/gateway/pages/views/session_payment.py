@@ -52,7 +52,7 @@ async def pay(request: Request, parts: GatewayParts, locale: str, session_id: st
     form = await read_form(request)
     if visit.caller is None:
         return log_in_first(request, parts, visit.locale)
-    check_form(parts, request, visit.caller, form, session_id)
+    check_form(parts, request, visit.caller, form)
     key, method = form_key(form), form.get(CHOICE, "")
     found = await desk(visit, visit.caller, session_id)
     if found.standing.paid is not None and key != found.attempt:

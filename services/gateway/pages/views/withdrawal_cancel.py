@@ -42,7 +42,7 @@ async def cancel(request: Request, parts: GatewayParts, locale: str, withdrawal_
     if visit.caller is None:
         return log_in_first(request, parts, visit.locale)
     known = _known(withdrawal_id)
-    check_form(parts, request, visit.caller, form, str(known))
+    check_form(parts, request, visit.caller, form)
     # Without a key: calling the same one off again changes nothing.
     issued = issue(request, parts, caller=caller_of(visit.caller.user_id), operation=f"POST {_PATH}", fingerprint=known.hex * 2)
     try:
