@@ -123,7 +123,7 @@ async def test_a_payment_that_the_bank_takes_days_for_is_told_as_under_way(arriv
     visitor = await arrived(arrive, shop)
     await pays(visitor, "Bank debit that is processed slowly and paid")
     await visitor.arrives(RESULT)
-    await visitor.sees("We are waiting for the payment provider's word. This page shows it by itself.")
+    await visitor.sees("We are waiting for the payment provider. This page updates by itself.")
     assert await paid_of(shop) == ["pending"]
 
 

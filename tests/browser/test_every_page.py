@@ -50,7 +50,7 @@ PAGES: Final = (
     Hosted("order", "/{locale}/orders/chakras", "guest", ("button", "Order and pay RSD 990.00")),
     Hosted("order-result", "/{locale}/orders/{order}/success?session_id={order_session}", "guest", ("button", "Copy the link")),
     Hosted(
-        "order-waiting", "/{locale}/orders/{open_order}/success?session_id={open_order_session}", "guest", ("link", "Go on to the payment")
+        "order-waiting", "/{locale}/orders/{open_order}/success?session_id={open_order_session}", "guest", ("link", "Continue to payment")
     ),
     Hosted(
         "order-failed", "/{locale}/orders/{failed_order}/payment-failed?session_id={failed_order_session}", "guest", ("button", "Try again")
@@ -64,7 +64,7 @@ PAGES: Final = (
     Hosted("payment", "/{locale}/payments/{refunded}", "student", None),
     Hosted("payment-for-admin", "/{locale}/payments/{refunded}", "admin", None),
     Hosted("refund", "/{locale}/payments/{session_payment}/refund", "mentor", None),
-    Hosted("admin", "/{locale}/admin", "admin", ("link", "All that wait")),
+    Hosted("admin", "/{locale}/admin", "admin", ("link", "See all pending")),
     Hosted("admin-withdrawals", "/{locale}/admin/withdrawals", "admin", ("button", "Show")),
     Hosted("admin-withdrawal", "/{locale}/admin/withdrawals/{withdrawal}", "admin", ("link", "Approve")),
     Hosted("admin-suspense", "/{locale}/admin/suspense", "admin", None),

@@ -115,7 +115,7 @@ async def test_the_list_and_the_overview_keep_up_by_themselves(operator: Visitor
     await student.top_up("123.45", "kwd")
     await page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     await expect(figure).not_to_have_text(before)
-    await expect(page.get_by_role("table", name="By what became of them")).to_be_visible()
+    await expect(page.get_by_role("table", name="By outcome")).to_be_visible()
 
 
 async def test_money_that_fits_nothing_is_given_to_whose_it_is(operator: Visitor, student: Person, admin: Person) -> None:
@@ -127,7 +127,7 @@ async def test_money_that_fits_nothing_is_given_to_whose_it_is(operator: Visitor
     await page.locator(f"a[href$='{item}']").click()
     await operator.follow("Give it to a user")
     dialog = page.get_by_role("dialog", name="Give it to a user")
-    await dialog.get_by_label("User id").fill(student.id)
+    await dialog.get_by_label("User ID").fill(student.id)
     await axe(page)
     await dialog.get_by_role("button", name="Credit the user").click()
     await expect(page.get_by_role("main")).to_contain_text(f"Given to{student.id}")
@@ -150,9 +150,9 @@ async def test_the_overview_shows_the_day_and_leads_on_to_the_work(operator: Vis
     await student.top_up(5000)
     await withdraw(student, "700")
     page = await operator.open("/{locale}/admin")
-    for name in ("Money in", "Money out", "Held now", "Waiting now"):
+    for name in ("Money in", "Money out", "On hold now", "Waiting now"):
         await expect(page.get_by_role("region", name=name)).to_be_visible()
-    await expect(page.get_by_role("img", name="By what became of them")).to_be_visible()
+    await expect(page.get_by_role("img", name="By outcome")).to_be_visible()
     await axe(page)
     await page.emulate_media(color_scheme="dark")
     await axe(page)

@@ -149,7 +149,7 @@ async def test_a_declined_payment_is_tried_again(visitor: Visitor) -> None:
     await visitor.arrives(MOCK)
     assert order_of(visitor.page) == order_id
     await visitor.open(f"/{{locale}}/orders/{order_id}/payment-failed")
-    await visitor.follow("Go on to the payment")
+    await visitor.follow("Continue to payment")
     await visitor.arrives(MOCK)
     await visitor.press("Pay")
     await visitor.sees("Thank you, your order is paid.")
@@ -161,9 +161,9 @@ async def test_the_link_shows_what_becomes_of_the_order_on_every_device_and_on_p
     at_home = await arrive(stack, "sr")
     phone = await arrive(stack, "en", viewport=PHONE, dark=True, scripts=False)
     await at_home.open(link)
-    await at_home.sees("We are waiting for the payment provider. This page looks again by itself.")
+    await at_home.sees("We are waiting for the payment provider. This page updates by itself.")
     await phone.open(link)
-    await phone.sees("We are waiting for the payment provider. This page looks again by itself.")
+    await phone.sees("We are waiting for the payment provider. This page updates by itself.")
     await answered(admin, "/balance/mock/complete", {"session_id": made["session_id"]}, 200)
     for visitor in (at_home, phone):
         await expect(visitor.page.get_by_role("article")).to_contain_text("Anahata (toplina i bliskost): 8 od 10")

@@ -158,15 +158,15 @@ async def test_the_list_moves_by_itself_and_is_left_for_what_is_still_to_be_paid
     # Nobody tells an admin of other people's payments: their page asks.
     operator = await arrive(stack, person=admin)
     await operator.open(f"/{{locale}}/payments/{second['payment_id']}")
-    await expect(operator.find("link", "Go on to pay")).to_have_count(0)
+    await expect(operator.find("link", "Continue to payment")).to_have_count(0)
 
     await page.locator("tbody a").first.click()
     await payer.arrives(f"/{{locale}}/payments/{second['payment_id']}")
-    await expect(payer.find("link", "Go on to pay")).to_be_visible()
+    await expect(payer.find("link", "Continue to payment")).to_be_visible()
     await payer.press("Cancel the payment")
     await payer.find("dialog", "Cancel this payment?").get_by_role("button", name="Cancel the payment").click()
     await expect(status_of(payer)).to_have_text("Canceled")
-    await expect(payer.find("link", "Go on to pay")).to_have_count(0)
+    await expect(payer.find("link", "Continue to payment")).to_have_count(0)
     await expect(status_of(operator)).to_have_text("Canceled")
     await expect(operator.page.locator(".road")).to_contain_text("Payment canceled")
 

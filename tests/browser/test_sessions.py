@@ -49,7 +49,7 @@ async def test_two_tabs_lead_to_one_payment_and_a_changed_mind_leaves_one(arrive
     assert await paid_of(student) == ["pending", "completed"], "one, beside the top-up"
 
     await visitor.open(path)
-    await visitor.sees("You have begun to pay. Go on below, or choose another way: only one of them is charged.")
+    await visitor.sees("You have started to pay. Continue below, or choose another way: you are charged only once.")
     await axe(visitor.page)
     await chooses(visitor, "From my balance")
     await visitor.sees("Thank you. The payment has reached your mentor.")
@@ -92,7 +92,7 @@ async def test_a_payment_is_followed_until_it_is_paid_elsewhere(
     await chooses(visitor, "Test payment")
     await visitor.arrives("/payment/mock?session_id=*")
     page = await visitor.open(path)
-    await visitor.follow("See how it stands")
+    await visitor.follow("See its status")
     await visitor.sees("Payment under way")
     if sockets:
         await axe(page)

@@ -96,7 +96,7 @@ async def test_history_is_filtered_paged_and_taken_away_as_a_table(arrive: Arriv
     await page.locator("#history summary").click()
     await page.get_by_label("Kind", exact=True).select_option("refund")
     await visitor.press("Show")
-    await visitor.sees("Nothing in this time or of this kind.")
+    await visitor.sees("Nothing matches these filters.")
     await visitor.follow("Show everything")
     async with page.expect_download() as download:
         await visitor.follow("Download as CSV")

@@ -19,8 +19,8 @@ from tests.flow.people import Person, newcomer
 from tests.integration.gateway_world import gateway_world
 from tests.integration.pages_world import SESSION
 
-NOTHING = "There is nothing here, or it is not yours to see."
-NOT_ALLOWED = "You may not see this page with the account that you are logged in with."
+NOTHING = "This page does not exist, or you have no access to it."
+NOT_ALLOWED = "Your account has no access to this page."
 LATER = "We cannot answer right now. Nothing is lost: try again in a moment."
 
 
@@ -69,7 +69,7 @@ async def test_a_page_that_was_open_for_too_long_says_so_and_moves_nothing(arriv
         async with page.expect_response(lambda answer: answer.url.endswith("/payment/mock")) as answer:
             await visitor.press("Pay")
     assert (await answer.value).status == 403
-    await is_a_page_of_ours(visitor, "This page is too old to be sent. Open it again and try once more.")
+    await is_a_page_of_ours(visitor, "This page has expired. Open it again and try once more.")
     assert (await student.balance())["version"] == 0
 
 

@@ -108,7 +108,7 @@ async def test_what_cannot_be_told_now_is_said_so_beside_the_rest(desk: Desk, ki
     desk.world.stand_ins.answers[kind] = silent
     answer = await desk.page("/en/admin")
     assert answer.status_code == 200
-    told = answer.text.count("This cannot be told right now.")
+    told = answer.text.count("Not available right now.")
     assert told == (3 if kind is GetFigures else 1)
 
 
@@ -117,7 +117,7 @@ async def test_what_takes_too_long_to_count_is_said_so_too(desk: Desk) -> None:
         return refused("figures_not_ready", query)
 
     desk.world.stand_ins.answers[GetFigures] = too_long
-    assert (await desk.page("/en/admin")).text.count("This cannot be told right now.") == 3
+    assert (await desk.page("/en/admin")).text.count("Not available right now.") == 3
 
 
 async def test_with_the_broker_down_the_page_says_that_it_knows_nothing(desk: Desk) -> None:
@@ -125,7 +125,7 @@ async def test_with_the_broker_down_the_page_says_that_it_knows_nothing(desk: De
     await desk.world.lost()
     answer = await desk.page("/en/admin")
     assert answer.status_code == 200
-    assert answer.text.count("This cannot be told right now.") == 7
+    assert answer.text.count("Not available right now.") == 7
 
 
 async def test_the_log_links_to_what_was_done_and_keeps_an_orders_id_to_itself(desk: Desk) -> None:

@@ -180,7 +180,7 @@ async def test_coming_back_from_a_failure_the_form_is_filled_in_again(payer: Pay
 @pytest.mark.parametrize(
     ("status", "told", "link"),
     [
-        ("pending", "This payment of RSD\u00a02,000.00 is still open.", "Go on paying"),
+        ("pending", "This payment of RSD\u00a02,000.00 is still open.", "Continue to payment"),
         ("completed", "The money is on your balance.", "See the result"),
     ],
 )

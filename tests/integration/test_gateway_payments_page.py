@@ -84,7 +84,7 @@ async def test_what_is_asked_for_goes_on_from_page_to_page(desk: Desk) -> None:
     }
     lists(desk)
     last = await desk.look(ADMIN, address)
-    assert "No payment is like that." in last.text
+    assert "No payments match these filters." in last.text
     assert "Newest" in last.text
     first, second = desk.world.stand_ins.asked_of(ListPayments)
     assert (first.user_id, first.status, first.external_id) == (None, "completed", "a&b")

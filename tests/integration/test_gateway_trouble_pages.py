@@ -53,10 +53,10 @@ def told(page: httpx.Response) -> str:
 @pytest.mark.parametrize(
     ("path", "accepted", "language", "text"),
     [
-        ("/nothing", "en", "en", "There is nothing here, or it is not yours to see."),
+        ("/nothing", "en", "en", "This page does not exist, or you have no access to it."),
         ("/ru/nothing", "en", "ru", "Здесь ничего нет, или это видно не вам."),
         ("/nothing", "sr-Latn-RS,en;q=0.5", "sr-Latn", "Ovde nema ničega, ili nije za vaše oči."),
-        ("/de/login", "", "en", "There is nothing here, or it is not yours to see."),
+        ("/de/login", "", "en", "This page does not exist, or you have no access to it."),
     ],
 )
 async def test_what_is_not_there(site: Site, path: str, accepted: str, language: str, text: str) -> None:
@@ -89,7 +89,7 @@ async def test_unknown_orders_and_sessions_say_so(site: Site) -> None:
 
 async def test_what_is_an_admins_leads_to_another_login(site: Site) -> None:
     page = await site.page("/en/admin?a=1", **logged_in())
-    assert (page.status_code, told(page)) == (403, "You may not see this page with the account that you are logged in with.")
+    assert (page.status_code, told(page)) == (403, "Your account has no access to this page.")
     assert ways_on(page) == ["/en/login?next=%2Fen%2Fadmin%3Fa%3D1", "/"]
 
 
@@ -101,7 +101,7 @@ async def test_a_form_that_is_too_old_leads_back_to_its_page_and_nowhere_else(si
         for address in (f"{ours}{AGAIN}?x=1", "https://evil.example/", f"{ours}//evil.example", "x" * 5_000, "http://[")
     ]
     assert {(page.status_code, told(page)) for page in pages} == {
-        (403, "This page is too old to be sent. Open it again and try once more.")
+        (403, "This page has expired. Open it again and try once more.")
     }
     assert [ways_on(page) for page in pages] == [[f"{AGAIN}?x=1", "/"], ["/"], ["/"], ["/"], ["/"]]
 

@@ -25,7 +25,7 @@ async def test_where_payouts_go_to_cards_one_chooses_a_payment_of_ones_own(amqp_
         assert 'name="account"' not in page
         for payment_id in ("", str(PAYMENT), str(OTHERS_PAYMENT), str(new_id())):
             answer = await purse.send({**form, "payment_id": payment_id})
-            assert (answer.status_code, beside(answer.text, "payment_id")) == (422, "Choose a payment to whose card the money is to go.")
+            assert (answer.status_code, beside(answer.text, "payment_id")) == (422, "Choose the payment whose card the money goes back to.")
         assert purse.asked() == []
 
         assert (await purse.send({**form, "payment_id": str(CARD_PAYMENT)})).status_code == 303
@@ -33,7 +33,7 @@ async def test_where_payouts_go_to_cards_one_chooses_a_payment_of_ones_own(amqp_
 
         purse.refusal = "destination_not_available"
         answer = await purse.send({**form, "payment_id": str(CARD_PAYMENT)})
-        assert beside(answer.text, "payment_id") == "Nothing can be paid out there. Please choose another destination."
+        assert beside(answer.text, "payment_id") == "The money cannot be sent there. Please choose another destination."
 
 
 async def test_where_nothing_is_paid_out_there_is_no_form(amqp_url: str) -> None:
@@ -41,7 +41,7 @@ async def test_where_nothing_is_paid_out_there_is_no_form(amqp_url: str) -> None
         purse = Purse(world)
         purse.has("rsd", 495_025)
         page = (await purse.page()).text
-        assert "Nothing is paid out here at present." in page
+        assert "Withdrawals are not available here at the moment." in page
         assert 'name="idempotency_key"' not in page
         form = {"csrf_token": values(page, "csrf_token")[0], "idempotency_key": "k", "amount": "100", "payout_currency": "rsd"}
 

@@ -153,9 +153,9 @@ async def test_the_page_carries_the_words_that_the_server_says(purse: Purse) -> 
     [
         ("insufficient_funds", 409, "amount", "You can withdraw at most RSD 4,950.25."),
         ("amount_not_available", 422, "amount", "This amount cannot be paid out here."),
-        ("currency_not_available", 422, "payout_currency", "Nothing is paid out in this currency."),
-        ("destination_not_available", 422, "account", "Nothing can be paid out there. Please choose another destination."),
-        ("payouts_not_available", 422, "", "Nothing is paid out here at present."),
+        ("currency_not_available", 422, "payout_currency", "Withdrawals are not available in this currency."),
+        ("destination_not_available", 422, "account", "The money cannot be sent there. Please choose another destination."),
+        ("payouts_not_available", 422, "", "Withdrawals are not available here at the moment."),
         ("deadline_passed", 503, "", "That took too long and was not done. Please try again."),
         ("idempotency_key_reused", 422, "", "This form was sent before, with other values."),
     ],

@@ -11,8 +11,8 @@ from services.gateway.pages.visits import Visit
 from shared.money import AmountOutOfRange, MoneyError, TooManyDecimals
 
 _WORDS: Final[Mapping[str, str]] = {
-    "malformed": marked("Write the amount in digits, for instance %(example)s."),
-    "ambiguous": marked("This can be read in two ways. Write it for instance so: %(example)s."),
+    "malformed": marked("Enter the amount in digits, for example %(example)s."),
+    "ambiguous": marked("This can be read in two ways. Write it like this: %(example)s."),
     "decimals": marked("This currency does not have so many decimals."),
     "range": marked("The amount must be above 0, and no more than can be moved at once."),
 }

@@ -28,8 +28,8 @@ _HEADERS_KEPT: Final = ("Retry-After", "Connection", "Allow")
 _ANY: Final = marked("Something is wrong with this request.")
 _BY_STATUS: Final[Mapping[int, str]] = {
     401: marked("You are not logged in any more. Log in, then open this page again."),
-    403: marked("This page is too old to be sent. Open it again and try once more."),
-    404: marked("There is nothing here, or it is not yours to see."),
+    403: marked("This page has expired. Open it again and try once more."),
+    404: marked("This page does not exist, or you have no access to it."),
     409: marked("That is no longer possible."),
     413: marked("That is more than can be sent at once."),
     429: marked("Too many attempts. Please wait a moment."),
@@ -37,9 +37,9 @@ _BY_STATUS: Final[Mapping[int, str]] = {
     503: marked("We cannot answer right now. Nothing is lost: try again in a moment."),
 }
 _BY_CODE: Final[Mapping[str, str]] = {
-    "forbidden": marked("You may not see this page with the account that you are logged in with."),
+    "forbidden": marked("Your account has no access to this page."),
     "not_authenticated": marked("Please log in at the site that sent you here, then open this page again."),
-    "provider_not_configured": marked("This way to pay is not taken here yet. Nothing was charged; please choose another one."),
+    "provider_not_configured": marked("This way to pay is not available here yet. Nothing was charged; please choose another one."),
     "insufficient_funds": marked("There is not enough money on the balance for that."),
     "already_paid": marked("This has been paid already."),
     "payment_processing": marked("The bank is still deciding about this payment. Please look again later."),
@@ -49,7 +49,7 @@ _BY_CODE: Final[Mapping[str, str]] = {
     "provider_unavailable": marked("The payment provider does not answer right now. Nothing was charged; try again in a moment."),
     "session_final": marked("This payment has already been decided, or its time is over."),
     "not_received": marked("That took too long and was not done. Please try again."),
-    "method_not_available": marked("This way to pay is not to be had here. Please choose another one."),
+    "method_not_available": marked("This way to pay is not available here. Please choose another one."),
     "deadline_passed": marked("That took too long and was not done. Please try again."),
 }
 

@@ -37,7 +37,7 @@ class Question:
 
 QUESTIONS: Final[Mapping[Decision, Question]] = {
     "approve": Question(
-        marked("Approve this withdrawal?"), marked("The money is then paid out. That cannot be called back here."), marked("Approve")
+        marked("Approve this withdrawal?"), marked("The money is then paid out. This cannot be undone here."), marked("Approve")
     ),
     "reject": Question(
         marked("Reject this withdrawal?"),
@@ -49,34 +49,34 @@ QUESTIONS: Final[Mapping[Decision, Question]] = {
     "mark_paid": Question(
         marked("Was this withdrawal paid at the bank?"),
         marked("The money then leaves the owner's held balance for good."),
-        marked("It was paid"),
+        marked("Mark as paid"),
         reference="required",
     ),
     "mark_failed": Question(
         marked("Could this withdrawal not be paid?"),
         marked("The money goes back to the owner's balance at once. The owner is told why."),
-        marked("It failed"),
+        marked("Mark as failed"),
         reason="required",
         tone="danger",
     ),
     "mark_returned": Question(
         marked("Did the bank send this withdrawal back?"),
         marked("The money is credited to the owner's balance again."),
-        marked("It came back"),
+        marked("Mark as returned"),
         reference="required",
         tone="danger",
     ),
     "resolve_paid": Question(
         marked("Was this withdrawal paid after all?"),
-        marked("Its outcome has been unknown for a day. Say so only when you have seen it at the provider."),
-        marked("It was paid"),
+        marked("Its outcome has been unknown for a day. Confirm only what you have seen at the provider."),
+        marked("Mark as paid"),
         reason="optional",
         reference="optional",
     ),
     "resolve_failed": Question(
-        marked("Did nothing of this withdrawal leave?"),
-        marked("Its outcome has been unknown for a day. Say so only when you have seen it at the provider."),
-        marked("Nothing left"),
+        marked("Was nothing of this withdrawal sent?"),
+        marked("Its outcome has been unknown for a day. Confirm only what you have seen at the provider."),
+        marked("Mark as not sent"),
         reason="optional",
         tone="danger",
     ),
@@ -136,7 +136,7 @@ SUSPENSE_QUESTIONS: Final = (
     SuspenseQuestion(
         "refund",
         marked("Send it back"),
-        marked("The money goes back by the provider that it came by."),
+        marked("The money goes back through the provider that it came through."),
         marked("Send it back"),
         fields=("reference", "reason"),
         required=(),
@@ -163,8 +163,8 @@ FIELD_OF: Final[Mapping[str, str]] = {
 
 _USER_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@|+-]{0,63}")
 _PAYMENT_ID: Final = re.compile(r"[\x21-\x7e]{1,100}")
-_NO_USER: Final = marked("Enter a user's id.")
-_NO_PAYMENT: Final = marked("Enter a payment's id.")
+_NO_USER: Final = marked("Enter a user ID.")
+_NO_PAYMENT: Final = marked("Enter a payment ID.")
 
 
 def suspense_question(decision: str | None) -> SuspenseQuestion | None:

@@ -25,20 +25,20 @@ _ACCOUNT: Final = re.compile(withdrawing.ACCOUNT)
 _NAME: Final = re.compile(withdrawing.NAME)
 
 _TOO_MUCH: Final = marked("You can withdraw at most %(amount)s.")
-_TOO_LITTLE: Final = marked("At least %(amount)s can be paid out.")
-_TOO_LARGE: Final = marked("At most %(amount)s can be paid out at once.")
-_UNEVEN: Final = marked("Only whole multiples of %(amount)s can be paid out.")
+_TOO_LITTLE: Final = marked("The smallest withdrawal is %(amount)s.")
+_TOO_LARGE: Final = marked("The largest single withdrawal is %(amount)s.")
+_UNEVEN: Final = marked("The amount must be a multiple of %(amount)s.")
 _NO_CURRENCY: Final = marked("Choose a currency that you have money in.")
 _NO_ACCOUNT: Final = marked("Enter the account number or IBAN: 4 to 64 letters, digits and signs.")
 _NO_NAME: Final = marked("Enter the account holder's name, in up to 100 characters.")
-_NO_CARD: Final = marked("Choose a payment to whose card the money is to go.")
+_NO_CARD: Final = marked("Choose the payment whose card the money goes back to.")
 
-_NO_PAYOUTS: Final = marked("Nothing is paid out here at present.")
+_NO_PAYOUTS: Final = marked("Withdrawals are not available here at the moment.")
 
 _REFUSALS: Final[Mapping[str, str]] = {
     "amount_not_available": marked("This amount cannot be paid out here."),
-    "currency_not_available": marked("Nothing is paid out in this currency."),
-    "destination_not_available": marked("Nothing can be paid out there. Please choose another destination."),
+    "currency_not_available": marked("Withdrawals are not available in this currency."),
+    "destination_not_available": marked("The money cannot be sent there. Please choose another destination."),
     "payouts_not_available": _NO_PAYOUTS,
     "idempotency_key_reused": marked("This form was sent before, with other values. If the list lacks what you want, send it again."),
 }

@@ -27,9 +27,9 @@ _BY_STATUS: Final[Mapping[str, str]] = {
     "failed": marked("Your withdrawal of %(amount)s could not be paid out. The money is back on your balance."),
     "returned": marked("The bank sent your withdrawal of %(amount)s back. The money is on your balance again."),
 }
-_REFUSED: Final = marked("Your withdrawal of %(amount)s was not taken, and no money was moved.")
-_ACCEPTED: Final = marked("Your withdrawal is accepted and being worked on. This page shows it in a moment.")
-_NOT_RECEIVED: Final = marked("Your withdrawal did not arrive, and no money was moved. Please ask for it again.")
+_REFUSED: Final = marked("Your withdrawal of %(amount)s was not accepted, and no money was moved.")
+_ACCEPTED: Final = marked("Your withdrawal was accepted and is being processed. This page shows it in a moment.")
+_NOT_RECEIVED: Final = marked("Your request did not arrive, and no money was moved. Please send it again.")
 _BAD: Final = frozenset({"rejected", "failed", "returned"})
 
 

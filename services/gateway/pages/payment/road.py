@@ -92,11 +92,11 @@ _WAYS: Final[Mapping[str, Way]] = {
     "dispute.opened": Way(PROVIDER, PAYMENTS, marked("Dispute opened")),
     "dispute.won": Way(PROVIDER, PAYMENTS, marked("Dispute won")),
     "dispute.lost": Way(PROVIDER, PAYMENTS, marked("Dispute lost")),
-    "suspense.opened": Way(PAYMENTS, PAYMENTS, marked("Money that did not fit was set apart")),
-    "suspense.assigned": Way(PAYMENTS, PAYMENTS, marked("Money that was set apart was assigned")),
-    "suspense.refunded": Way(PAYMENTS, PAYMENTS, marked("Money that was set apart went back")),
-    "suspense.written_off": Way(PAYMENTS, PAYMENTS, marked("Money that was set apart was written off")),
-    "message.written": Way(PAYMENTS, PAYMENTS, marked("News written down to be sent")),
+    "suspense.opened": Way(PAYMENTS, PAYMENTS, marked("Unmatched money set aside")),
+    "suspense.assigned": Way(PAYMENTS, PAYMENTS, marked("Set-aside money assigned")),
+    "suspense.refunded": Way(PAYMENTS, PAYMENTS, marked("Set-aside money sent back")),
+    "suspense.written_off": Way(PAYMENTS, PAYMENTS, marked("Set-aside money written off")),
+    "message.written": Way(PAYMENTS, PAYMENTS, marked("Event stored for sending")),
     "ledger.transfer": Way(PAYMENTS, LEDGER, marked("Booked in the ledger")),
     "ledger.entry": Way(LEDGER, LEDGER, marked("Balance changed")),
 }
@@ -156,7 +156,7 @@ def drawn(steps: Iterable[TimelineStep]) -> list[Stop]:
 def _way(step: TimelineStep, before: Stop | None) -> Way:
     here = LEDGER if step.service == WALLET else PAYMENTS
     if step.step == "message.sent":
-        return _SENT.get(str(step.detail.get("type")), Way(here, here, marked("News sent")))
+        return _SENT.get(str(step.detail.get("type")), Way(here, here, marked("Event sent")))
     if step.step.startswith("audit."):
         return _AUDITED
     way = _WAYS.get(step.step) or Way(here, here, step.step.replace("_", " ").replace(".", " "))

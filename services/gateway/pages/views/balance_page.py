@@ -49,7 +49,7 @@ _IN_USE: Final = "idempotency_key_in_use"
 
 
 _WRONG_DAYS: Final[Mapping[str, str]] = {
-    "day": marked("Enter a day, for instance 2026-01-31."),
+    "day": marked("Enter a day, for example 2026-01-31."),
     "order": marked("The last day is before the first."),
 }
 

@@ -29,8 +29,8 @@ _CANCEL: Final = "POST /{locale}/payments/{payment_id}/cancel"
 _CONFIRM: Final = "POST /{locale}/payments/{payment_id}/confirm"
 _SAID_HERE: Final = frozenset({"already_paid", "payment_processing", "session_final", "payment_not_cancelable", "operation_not_supported"})
 
-_WAITING: Final = marked("The provider has been asked and has not decided yet. This page looks again by itself.")
-_ACCEPTED: Final = marked("The refund has been accepted and is being worked on. This page looks again by itself.")
+_WAITING: Final = marked("The provider has been asked and has not decided yet. This page updates by itself.")
+_ACCEPTED: Final = marked("The refund has been accepted and is being processed. This page updates by itself.")
 _REFUND_WAITS: Final = marked("%(amount)s is on its way back: the provider has not confirmed it yet.")
 _REFUND_MADE: Final = marked("%(amount)s has been sent back.")
 _REFUND_FAILED: Final = marked("%(amount)s was not sent back; the money is where it was before.")
