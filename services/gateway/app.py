@@ -97,7 +97,7 @@ def create_app(parts: Parts) -> Edge:
         operations,
     ):
         app.include_router(resource.router)
-    app.include_router(docs_router())
+    app.include_router(docs_router(parts.settings.public_url))
     for page in (
         files,
         start,
