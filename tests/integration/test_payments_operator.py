@@ -285,6 +285,7 @@ async def test_no_table_that_grows_is_read_as_a_whole(world: HistoryWorld) -> No
         await store.withdrawn(explained.connection, DAY, MIDNIGHT)
         await store.waiting(explained.connection)
         await store.series(explained.connection, "day", DAY, MIDNIGHT)
+        await store.changed(explained.connection, "day", DAY)
         await store.stuck(explained.connection, NOON, AFTER_SECONDS, 100)
     scanned = [line.strip() for line in explained.plan if "Seq Scan" in line]
     assert scanned == [], scanned

@@ -11,3 +11,7 @@ create index withdrawals_paid on payments.withdrawals (updated_at) where status 
 -- Approved, and to be paid by hand: the only ones on their way that nothing looks at again.
 create index withdrawals_by_hand on payments.withdrawals (updated_at) where step = 'sending' and next_at is null;
 create index disputes_open on payments.disputes (created_at) where state = 'open';
+
+-- What changes payments of long ago: refunds that failed after they had been made, and disputes.
+create index refunds_reversed on payments.refunds (updated_at) where state = 'failed' and settled_at is not null;
+create index disputes_changed on payments.disputes (updated_at);

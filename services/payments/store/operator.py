@@ -23,7 +23,7 @@ _PAID_IN: Final = """
 """
 
 _REFUNDED: Final = """
-    select provider as method, currency, count(*) as count, sum(amount_minor)::numeric as amount_minor
+    select provider as method, currency, count(*) as count, sum(amount_minor + excess_minor)::numeric as amount_minor
     from payments.refunds
     where state = 'succeeded' and settled_at >= $1 and settled_at < $2 and provider <> $3
     group by provider, currency order by currency, provider
@@ -32,7 +32,7 @@ _REFUNDED: Final = """
 _WITHDRAWN: Final = """
     select payout_method as method, currency, count(*) as count, sum(amount_minor)::numeric as amount_minor
     from payments.withdrawals
-    where status = 'paid' and updated_at >= $1 and updated_at < $2 and payout_method <> $3
+    where status = 'paid' and step <> 'returning' and updated_at >= $1 and updated_at < $2 and payout_method <> $3
     group by payout_method, currency order by currency, payout_method
 """
 
@@ -59,6 +59,18 @@ _SERIES: Final = f"""
     where created_at >= $1 and created_at < $2 and refusal is null
     group by 1, 2, 3 order by 1, 2, 3
 """  # noqa: S608 - texts of ours
+
+# Of what is over nothing changes but this: it is paid after all, it goes back, it is disputed.
+_CHANGED: Final = """
+    select distinct date_trunc($1, payment.created_at, 'UTC') as at
+    from (
+        select payment_id from payments.payments where completed_at >= $2
+        union all select payment_id from payments.refunds where state = 'succeeded' and settled_at >= $2
+        union all select payment_id from payments.refunds where next_at is not null and state = 'reversing'
+        union all select payment_id from payments.refunds where state = 'failed' and settled_at is not null and updated_at >= $2
+        union all select payment_id from payments.disputes where updated_at >= $2
+    ) as moved join payments.payments as payment using (payment_id)
+"""
 
 # A kind each: no more of it than are counted, so that an outage of days is no burden. $1: whoever is at a step since then is stuck; $2: so
 # many of each kind. Those of the first have an index by age, and are the oldest; the others' indexes hold only what is under way.
@@ -93,8 +105,9 @@ _KINDS: Final = (
     from payments.orders where next_at is not null and updated_at < $1 limit $2
     """,
     """
-    select 'order', 'delivery_failed', updated_at, null, paid_payment_id, null, amount_minor, currency
-    from payments.orders where fulfilment = 'failed' limit $2
+    select 'order', 'delivery_failed', told.updated_at, null, paid_payment_id, null, told.amount_minor, told.currency
+    from payments.orders as told join payments.payments as paid on paid.payment_id = told.paid_payment_id
+    where fulfilment = 'failed' and paid.refunded_minor < paid.amount_minor limit $2
     """,
     """
     select 'suspense',
@@ -136,7 +149,7 @@ async def paid_in(db: Connection, since: datetime, until: datetime) -> tuple[Fig
 
 
 async def refunded(db: Connection, since: datetime, until: datetime) -> tuple[Figure, ...]:
-    """Refunds that providers made in that time."""
+    """Refunds that providers made in that time, with what they sent back beyond what was left."""
     return await _figures(db, _REFUNDED, since, until)
 
 
@@ -154,6 +167,11 @@ async def series(db: Connection, bucket: str, first: datetime, until: datetime) 
     """How many payments were made in each hour or day from `first` until before `until`, by method and told status."""
     rows = await db.fetch(_SERIES, first, until, bucket, timeout=TIMEOUT_SECONDS)
     return tuple(SeriesPoint(**dict(row)) for row in rows)
+
+
+async def changed(db: Connection, bucket: str, since: datetime) -> list[datetime]:
+    """Where the hours or days begin whose payments are told otherwise than before `since`, if they were over by then."""
+    return [row["at"] for row in await db.fetch(_CHANGED, bucket, since, timeout=TIMEOUT_SECONDS)]
 
 
 async def stuck(db: Connection, now: datetime, after_seconds: float, limit: int) -> tuple[tuple[Stuck, ...], int, bool]:
