@@ -38,6 +38,7 @@ class Api {
       headers,
       credentials: this.getToken ? "omit" : this.credentials,
       cache: "no-store",
+      redirect: "error", // the API is where `base` says, and nowhere else
       signal: AbortSignal.timeout(ANSWER_MS),
     });
     if (response.ok) return response.json();
