@@ -17,7 +17,7 @@ from tests.browser.visitors import SMALL_PHONE, Visitor, visiting
 from tests.browser.words import LANGUAGES
 from tests.flow.people import Person, newcomer
 from tests.integration.gateway_world import gateway_world
-from tests.integration.pages_world import SESSION
+from tests.integration.pages_world import SESSION, Site
 
 NOTHING = "This page does not exist, or you have no access to it."
 NOT_ALLOWED = "Your account has no access to this page."
@@ -73,10 +73,11 @@ async def test_a_page_that_was_open_for_too_long_says_so_and_moves_nothing(arriv
     assert (await student.balance())["version"] == 0
 
 
-async def test_while_the_services_behind_are_away_it_says_to_try_again(browser: Browser, amqp_url: str) -> None:
+async def test_while_the_services_behind_are_away_it_says_so_and_comes_back_by_itself(browser: Browser, amqp_url: str) -> None:
     async with gateway_world(amqp_url) as world:
         world.broker.cut()
         await world.lost()
+        Site(world)
         origin = str(world.http.base_url).rstrip("/")
         async with visiting(browser, origin, [origin], "ru") as visitor:
             visitor.watch.expect(r"^status 503: GET .*/payment/mock")
@@ -84,4 +85,5 @@ async def test_while_the_services_behind_are_away_it_says_to_try_again(browser: 
             await is_a_page_of_ours(visitor, LATER)
             await screenshot(visitor.page, "unavailable-desktop-light")
             await world.restored()
+            await expect(visitor.page.get_by_role("button", name=visitor.say("Pay"), exact=True)).to_be_visible(timeout=20_000)
             assert visitor.watch.complaints == []

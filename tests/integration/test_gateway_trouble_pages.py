@@ -132,6 +132,23 @@ async def test_silence_behind_is_told_with_when_to_come_again(site: Site) -> Non
     assert (page.status_code, told(page)) == (503, "We cannot answer right now. Nothing is lost: try again in a moment.")
     assert int(page.headers["retry-after"]) > 0
     assert ways_on(page) == [f"{RESULT}?session_id=1", "/"]
+async def test_a_page_that_passing_silence_has_taken_comes_back_by_itself_and_no_form_is_sent_again(site: Site) -> None:
+    def looks_again(page: httpx.Response) -> tuple[int, bool, bool]:
+        refreshes = re.search(r'<noscript><meta http-equiv="refresh" content="\d+"></noscript>', page.text) is not None
+        return page.status_code, "/static/recovering." in page.text, refreshes
+
+    site.knows_order()
+    form = hidden(await site.page(AGAIN))
+    site.world.stand_ins.answers |= {GetOrder: silent, CreateOrderPayment: _not_configured}
+    assert looks_again(await site.page(RESULT)) == (503, True, True), "it may be one that promised to look again"
+    assert looks_again(await site.send(form, AGAIN, **HTML)) == (503, False, False)
+    assert looks_again(await site.page("/nothing")) == (404, False, False)
+
+
+async def _not_configured(command: CreateOrderPayment) -> Any:
+    return CommandReply(answer=refused("provider_not_configured", command))
+
+
 
 
 async def test_a_fault_of_ours_is_told_without_what_it_was(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

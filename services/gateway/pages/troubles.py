@@ -22,6 +22,9 @@ _OVERLOADED: Final = frozenset({"busy", "too_many_requests"})
 _OTHER_PERSON: Final = frozenset({"not_authenticated", "invalid_token", "forbidden"})
 """Whoever logs in, again or as somebody else, may see it."""
 _WORTH_TRYING: Final = frozenset({403, 409, 422, 429, 500, 503})
+_PASSING: Final = frozenset({"no_answer", "broker_unavailable"})
+"""Whatever page was asked for, one that promised to look again among them: it comes back by itself."""
+_REFRESH_SECONDS: Final = 30
 _ADDRESS_LENGTH_MAX: Final = 2_000
 _HEADERS_KEPT: Final = ("Retry-After", "Connection", "Allow")
 
@@ -86,7 +89,10 @@ def _page(request: Request, code: str, headers: Mapping[str, str]) -> Response:
     back = _address(request)
     login = f"/{visit.locale}/login?next={quote(back or '/', safe='')}" if code in _OTHER_PERSON and parts.directory is not None else None
     again = back if status in _WORTH_TRYING else None
-    page = visit.page("problem.html", status=status, text=visit.gettext(message_of(code)), login=login, again=again)
+    refresh = _REFRESH_SECONDS if code in _PASSING and request.method in SAFE_METHODS else None
+    page = visit.page(
+        "problem.html", status=status, refresh_seconds=refresh, text=visit.gettext(message_of(code)), login=login, again=again
+    )
     page.headers.update({name: headers[name] for name in _HEADERS_KEPT if name in headers})
     return page
 
