@@ -23,11 +23,14 @@
       const other = fresh.querySelector(`[data-live="${region.dataset.live}"]`);
       if (!other || shown.get(region) === other.innerHTML) continue;
       shown.set(region, other.innerHTML);
-      const place = region.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
+      const focused = region.contains(document.activeElement) ? document.activeElement : null;
+      const place = focused?.getAttribute("href");
+      const summary = [...region.querySelectorAll("summary")].indexOf(focused);
       const opened = [...region.querySelectorAll("details")].map((one) => one.open);
       region.replaceChildren(...document.importNode(other, true).childNodes);
       region.querySelectorAll("details").forEach((one, at) => { one.open = opened[at] ?? false; });
       if (place) region.querySelector(`[href="${CSS.escape(place)}"]`)?.focus();
+      if (summary >= 0) region.querySelectorAll("summary")[summary]?.focus();
       region.dispatchEvent(new CustomEvent("purser:content", { bubbles: true }));
     }
   };
@@ -40,7 +43,9 @@
   const look = async () => {
     if (document.hidden || document.querySelector("dialog[open]")) return later();
     try {
-      brought(await parsed(location.href.split("#")[0]));
+      const fresh = await parsed(location.href.split("#")[0]);
+      // A dialog that was opened meanwhile leads back to the link that it was opened from.
+      if (!document.querySelector("dialog[open]")) brought(fresh);
       pause = EVERY_MILLISECONDS;
     } catch {
       pause = Math.min(pause * 2, SLOWEST_MILLISECONDS);

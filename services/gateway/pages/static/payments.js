@@ -42,10 +42,13 @@
       if (served(piece) === served(other)) continue;
       const focusable = "a, button, summary";
       const focused = [...piece.querySelectorAll(focusable)].indexOf(document.activeElement);
+      const place = focused >= 0 && document.activeElement.getAttribute("href");
       const open = [...piece.querySelectorAll("details")].map((one) => one.open);
       piece.replaceChildren(...document.importNode(other, true).childNodes);
       piece.querySelectorAll("details").forEach((one, at) => { one.open = open[at] ?? one.open; });
-      if (focused >= 0) piece.querySelectorAll(focusable)[focused]?.focus();
+      // Where there is another row now, a link is found by where it leads: what is pressed next must be what was chosen.
+      if (place) piece.querySelector(`a[href="${CSS.escape(place)}"]`)?.focus();
+      else if (focused >= 0) piece.querySelectorAll(focusable)[focused]?.focus();
       piece.dispatchEvent(new CustomEvent("purser:content", { bubbles: true }));
     }
   };
