@@ -95,6 +95,15 @@ async def test_a_payment_page_is_a_page_of_the_web(site: Site, url: str) -> None
     assert url not in page.text
 
 
+@pytest.mark.parametrize("address", ["/en/" + "%22" * 15_000, "/en/nothing?" + "&" * 99 + "%3C" * 2_600], ids=["path", "query"])
+async def test_a_page_is_not_made_long_by_its_address(site: Site, address: str) -> None:
+    page = await site.page(address)
+
+    assert page.status_code == 404
+    assert len(page.content) < 4_000
+    assert 'href="/?lang=ru"' in page.text, "the languages are still there to choose from"
+
+
 async def test_the_documentations_page_runs_its_own_script_and_no_other(site: Site) -> None:
     page: httpx.Response = await site.world.http.get("/docs", headers=HTML)
     (inline,) = re.findall(r"<script>(.*?)</script>", page.text, re.DOTALL)

@@ -25,6 +25,8 @@ from shared.tokens import Identity
 # Printable ASCII, a path of this origin: what browsers read as the beginning of another origin ("//", "/\") is none.
 _OWN_PATH: Final = re.compile(r"/(?![/\\])[\x21-\x5b\x5d-\x7e]*", re.ASCII)
 _NEXT_LENGTH_MAX: Final = 500
+_TOLD_AGAIN_MAX: Final = 6_000
+"""An address of ours is shorter, with two cursors in it; a longer one is not repeated in each language."""
 _ID: Final = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}", re.ASCII)
 _LANGUAGES_LENGTH_MAX: Final = 200
 _QUALITY: Final = re.compile(r"q=([01](?:\.[0-9]{0,3})?)", re.ASCII)
@@ -111,6 +113,8 @@ class Site:
         head, _, rest = self.path.lstrip("/").partition("/")
         path = f"/{locale}/{rest}" if head in LOCALES else f"/{locale}{self.path}" if self.path != "/" else f"/?lang={locale}"
         query = self.visit.request.url.query
+        if len(path) + len(query) > _TOLD_AGAIN_MAX:
+            return f"/?lang={locale}"
         return quote(path, safe="/?=") + (f"?{query}" if query and self.path != "/" else "")
 
 
