@@ -217,7 +217,7 @@ async def test_what_takes_long_is_told_with_patience(arrive: Arrive, stack: Stac
     page = await visitor.open(f"{SUCCESS}{made['session_id']}")
     await visitor.sees("We are waiting for the payment provider. This page updates by itself.")
     await page.clock.fast_forward(31_000)
-    await expect(page.locator("#told")).to_contain_text("The provider has not told us yet.")
+    await expect(page.locator("#told")).to_contain_text("The provider has not confirmed the payment yet.")
     await expect(visitor.find("link", "Check again")).to_be_visible()
     await student.complete(made["session_id"])
     await page.clock.fast_forward(16_000)

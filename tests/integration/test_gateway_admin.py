@@ -38,7 +38,7 @@ async def test_only_an_admin_sees_them(desk: Desk, path: str) -> None:
     for role in ("student", "mentor"):
         answer = await desk.page(path, **admin_cookie(role=role))
         assert answer.status_code == 403
-        assert "You may not see this page" in answer.text
+        assert "Your account has no access to this page" in answer.text
     assert desk.world.stand_ins.asked == [], "nobody is asked for somebody who may not know"
     assert (await desk.page(path)).status_code == 200
     assert (await desk.page(path.replace("/en/", "/de/"))).status_code == 404
@@ -86,7 +86,7 @@ async def test_what_is_stuck_leads_to_where_one_learns_more(desk: Desk) -> None:
     assert "5 hr" in page
     assert "Not published yet" in page, "wallet's events wait for seven minutes"
     assert ">41<" in page, "40 of payments, and wallet's messages"
-    assert "2 messages could not be worked on and lie with the dead letters." in page
+    assert "2 messages could not be processed and are in the dead letters." in page
     assert "The 4 that wait the longest are shown." in page
 
 

@@ -181,7 +181,7 @@ async def test_money_in_suspense_is_given_to_a_user(desk: Desk) -> None:
     fields = await form_of(desk, "assign_user", SUSPENDED)
     empty = await desk.send(SUSPENDED, fields | {"user_id": " "})
     assert empty.status_code == 422
-    assert "Enter a user&#39;s id." in empty.text
+    assert "Enter a user ID." in empty.text
     answer = await desk.send(SUSPENDED, fields | {"user_id": "7", "reason": "not asked for"})
     assert (answer.status_code, answer.headers["location"]) == (303, SUSPENDED)
     (command,) = desk.world.stand_ins.asked_of(DecideSuspenseItem)

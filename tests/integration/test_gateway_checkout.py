@@ -209,7 +209,7 @@ async def test_without_a_publishable_key_the_page_says_so_and_the_log_too(amqp_u
             page = await site.page(PAGE)
             script = await world.http.get(PAGE)
     assert (page.status_code, script.status_code, script.json()["code"]) == (503, 503, "provider_not_configured")
-    assert "This way to pay is not taken here yet. Nothing was charged" in page.text
+    assert "This way to pay is not available here yet. Nothing was charged" in page.text
     assert int(page.headers["retry-after"]) > 0
     assert "a payer cannot pay: STRIPE_PUBLISHABLE_KEY is not set here" in [line["event"] for line in logs]
 

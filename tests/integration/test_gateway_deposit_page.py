@@ -176,11 +176,11 @@ async def test_amounts_are_read_as_each_language_writes_them(payer: Payer, local
 @pytest.mark.parametrize(
     ("entered", "field", "message"),
     [
-        ({"amount": ""}, "amount", "Write the amount in digits, for instance 1,234.50."),
-        ({"amount": SCRIPT}, "amount", "Write the amount in digits, for instance 1,234.50."),
+        ({"amount": ""}, "amount", "Enter the amount in digits, for example 1,234.50."),
+        ({"amount": SCRIPT}, "amount", "Enter the amount in digits, for example 1,234.50."),
         ({"amount": "0"}, "amount", "The amount must be above 0, and no more than can be moved at once."),
         ({"amount": "0.001"}, "amount", "This currency does not have so many decimals."),
-        ({"amount": "12.345"}, "amount", "This can be read in two ways. Write it for instance so: 1,234.50."),
+        ({"amount": "12.345"}, "amount", "This can be read in two ways. Write it like this: 1,234.50."),
         ({"amount": "0.45", "currency": "eur"}, "amount", "The smallest amount here is €0.50."),
         ({"amount": "5000.05", "currency": "eur"}, "amount", "The largest amount here is €5,000.00."),
         ({"amount": "1.01", "currency": "eur"}, "amount", "The amount must be a multiple of €0.05."),

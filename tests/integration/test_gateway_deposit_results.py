@@ -83,7 +83,7 @@ async def test_what_is_slow_is_waited_for_and_then_led_on_to(payer: Payer, busy:
     for page in (waiting, not_opened_yet):
         assert page.status_code == 200
         assert '<noscript><meta http-equiv="refresh" content="2"></noscript>' in page.text
-        assert "nothing is made twice" in page.text
+        assert "nothing is charged twice" in page.text
     assert gone_on.headers["location"] == f"/payment/mock?session_id={payer.session_of(payer.newest)}"
 
 

@@ -54,8 +54,8 @@ def told(page: httpx.Response) -> str:
     ("path", "accepted", "language", "text"),
     [
         ("/nothing", "en", "en", "This page does not exist, or you have no access to it."),
-        ("/ru/nothing", "en", "ru", "Здесь ничего нет, или это видно не вам."),
-        ("/nothing", "sr-Latn-RS,en;q=0.5", "sr-Latn", "Ovde nema ničega, ili nije za vaše oči."),
+        ("/ru/nothing", "en", "ru", "Такой страницы нет, или у вас нет к ней доступа."),
+        ("/nothing", "sr-Latn-RS,en;q=0.5", "sr-Latn", "Ova stranica ne postoji ili joj nemate pristup."),
         ("/de/login", "", "en", "This page does not exist, or you have no access to it."),
     ],
 )
@@ -100,9 +100,7 @@ async def test_a_form_that_is_too_old_leads_back_to_its_page_and_nowhere_else(si
         await site.send({"x": ""}, AGAIN, Referer=address, **HTML)
         for address in (f"{ours}{AGAIN}?x=1", "https://evil.example/", f"{ours}//evil.example", "x" * 5_000, "http://[")
     ]
-    assert {(page.status_code, told(page)) for page in pages} == {
-        (403, "This page has expired. Open it again and try once more.")
-    }
+    assert {(page.status_code, told(page)) for page in pages} == {(403, "This page has expired. Open it again and try once more.")}
     assert [ways_on(page) for page in pages] == [[f"{AGAIN}?x=1", "/"], ["/"], ["/"], ["/"], ["/"]]
 
 
@@ -132,6 +130,8 @@ async def test_silence_behind_is_told_with_when_to_come_again(site: Site) -> Non
     assert (page.status_code, told(page)) == (503, "We cannot answer right now. Nothing is lost: try again in a moment.")
     assert int(page.headers["retry-after"]) > 0
     assert ways_on(page) == [f"{RESULT}?session_id=1", "/"]
+
+
 async def test_a_page_that_passing_silence_has_taken_comes_back_by_itself_and_no_form_is_sent_again(site: Site) -> None:
     def looks_again(page: httpx.Response) -> tuple[int, bool, bool]:
         refreshes = re.search(r'<noscript><meta http-equiv="refresh" content="\d+"></noscript>', page.text) is not None
@@ -147,8 +147,6 @@ async def test_a_page_that_passing_silence_has_taken_comes_back_by_itself_and_no
 
 async def _not_configured(command: CreateOrderPayment) -> Any:
     return CommandReply(answer=refused("provider_not_configured", command))
-
-
 
 
 async def test_a_fault_of_ours_is_told_without_what_it_was(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,7 +74,7 @@ async def test_a_double_click_that_is_still_being_worked_on_is_told_as_accepted(
     purse.refusal = "idempotency_key_in_use"
     answer = await purse.send(await purse.form())
     assert answer.status_code == 303
-    assert "is accepted and being worked on" in (await purse.page(answer.headers["location"])).text
+    assert "was accepted and is being processed" in (await purse.page(answer.headers["location"])).text
 
 
 async def test_a_slow_one_is_accepted_to_whoever_asked_and_shown_when_it_is_there(purse: Purse) -> None:
@@ -84,7 +84,7 @@ async def test_a_slow_one_is_accepted_to_whoever_asked_and_shown_when_it_is_ther
     waiting = await purse.page(back)
 
     assert answer.status_code == 303
-    assert "is accepted and being worked on" in waiting.text
+    assert "was accepted and is being processed" in waiting.text
     assert "data-waiting" in waiting.text
     assert "accepted" not in (await purse.page(back, user_id="3")).text
     (withdrawal_id,) = parse_qs(urlsplit(back).query)["withdrawal"]
@@ -101,21 +101,21 @@ async def test_one_that_was_refused_after_all_says_why(purse: Purse) -> None:
     refused = Refused(code="insufficient_funds", detail="No.", request_id="r")
     made = purse.withdrew(status="failed", problem=refused)
     page = (await purse.page(f"/en/balance?withdrawal={made.withdrawal_id}")).text
-    assert "was not taken, and no money was moved. There is not enough money on the balance for that." in page
+    assert "was not accepted, and no money was moved. There is not enough money on the balance for that." in page
 
 
 @pytest.mark.parametrize(
     ("locale", "entered", "field", "told"),
     [
-        ("en", {"amount": ""}, "amount", "Write the amount in digits, for instance 1,234.50."),
-        ("ru", {"amount": "сто"}, "amount", "Напишите сумму цифрами, например 1 234,50."),
+        ("en", {"amount": ""}, "amount", "Enter the amount in digits, for example 1,234.50."),
+        ("ru", {"amount": "сто"}, "amount", "Введите сумму цифрами, например 1 234,50."),
         ("sr", {"amount": "1,000"}, "amount", "Ovo može da se pročita na dva načina. Napišite, na primer, ovako: 1.234,50."),
-        ("en", {"amount": "99.999"}, "amount", "This can be read in two ways. Write it for instance so: 1,234.50."),
+        ("en", {"amount": "99.999"}, "amount", "This can be read in two ways. Write it like this: 1,234.50."),
         ("en", {"amount": "1000.001"}, "amount", "This currency does not have so many decimals."),
         ("en", {"amount": "-5"}, "amount", "The amount must be above 0, and no more than can be moved at once."),
         ("en", {"amount": "4,950.50"}, "amount", "You can withdraw at most RSD 4,950.25."),
-        ("sr", {"amount": "49,50"}, "amount", "Najmanje što može da se isplati je 50,00 RSD."),
-        ("en", {"amount": "50.25"}, "amount", "Only whole multiples of RSD 0.50 can be paid out."),
+        ("sr", {"amount": "49,50"}, "amount", "Najmanja isplata je 50,00 RSD."),
+        ("en", {"amount": "50.25"}, "amount", "The amount must be a multiple of RSD 0.50."),
         ("en", {"payout_currency": "eur"}, "payout_currency", "Choose a currency that you have money in."),
         ("en", {"payout_currency": ""}, "payout_currency", "Choose a currency that you have money in."),
         ("en", {"account": "1"}, "account", "Enter the account number or IBAN: 4 to 64 letters, digits and signs."),
