@@ -1,9 +1,10 @@
-"""The script that finds or installs a browser for CI: it says what it did, and lacking one is no failure."""
+"""The script that finds or installs a browser for CI says what it did, lacking one is no failure, and the tests that need it then skip."""
 
 from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -74,3 +75,17 @@ def test_where_none_can_be_had_it_says_why_and_the_tests_skip(
     said = run(machine, **environment).splitlines()[-1]
     assert reason in said
     assert "tests/browser skip" in said
+
+
+def test_without_a_browser_its_tests_skip_and_say_how_to_get_one(machine: Path) -> None:
+    command = [sys.executable, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", "tests/browser/test_watching.py"]
+    bare = {"PATH": str(machine), "HOME": str(machine)}
+    done = subprocess.run(command, cwd=PROJECT, env=bare, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout
+    assert "3 skipped" in done.stdout
+    assert "make browser" in done.stdout
+    lost = subprocess.run(
+        command, cwd=PROJECT, env=bare | {"PURSER_CHROMIUM": "nobodys"}, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert lost.returncode != 0
+    assert "PURSER_CHROMIUM: there is no program nobodys" in lost.stdout + lost.stderr
