@@ -13,7 +13,7 @@ from starlette.responses import Response
 from services.gateway import receipts
 from services.gateway.auth import Caller
 from services.gateway.idempotency import caller_of
-from services.gateway.pages.deposit_views import again_path, deposit_payment, no_session, result_path, state_of
+from services.gateway.pages.deposit_views import again_path, deposit_payment, form_path, no_session, result_path, state_of
 from services.gateway.pages.returns import without_what_was_appended
 from services.gateway.pages.visits import Visit, log_in_first, path_within, see, uuid_of, visit_of
 from services.gateway.parts import GatewayParts
@@ -57,7 +57,8 @@ async def onward(request: Request, parts: GatewayParts, locale: str) -> Response
     payment_id = uuid_of(visit.query.get("payment_id"), no_session())
     known = await deposit_payment(visit, visit.caller, str(payment_id))
     if known is None:
-        _require_under_way(visit, visit.caller, payment_id)
+        if not _is_under_way(visit, visit.caller, payment_id):
+            return see(form_path(visit.locale, error="payment_failed"))
         return visit.page("deposit_waiting.html", refresh_seconds=REFRESH_SECONDS)
     view, status = known
     if state_of(status) != "waiting":
@@ -71,11 +72,10 @@ async def onward(request: Request, parts: GatewayParts, locale: str) -> Response
     return visit.page("deposit_onward.html", view=view, refresh_seconds=0)
 
 
-def _require_under_way(visit: Visit, caller: Caller, payment_id: UUID) -> None:
-    """Nobody knows of the payment yet: is it on its way? Problems: session_not_found, not_received."""
+def _is_under_way(visit: Visit, caller: Caller, payment_id: UUID) -> bool:
+    """Nobody knows of the payment yet: is it on its way? False once it surely never arrived. Problem: session_not_found."""
     receipt = visit.query.get("receipt", "")
     deadline = receipts.verified_deadline(visit.parts.keys, receipt, resource_id=str(payment_id), caller=caller_of(caller.user_id))
     if deadline is None:
         raise no_session()
-    if utc_now() >= deadline + receipts.GRACE:
-        raise Problem("not_received", "the request came too late; nothing was done")
+    return utc_now() < deadline + receipts.GRACE
