@@ -56,12 +56,19 @@
     outcome.className = now.className;
     outcome.dataset.state = now.dataset.state;
     outcome.dataset.waiting = now.dataset.waiting ?? "";
+    document.title = page.title;
+    const place = document.activeElement;
     for (const id of ["next", "order"]) {
       const fresh = document.adoptNode(page.getElementById(id));
       document.getElementById(id).replaceWith(fresh);
       fresh.dispatchEvent(new CustomEvent("purser:content", { bubbles: true }));
     }
     offer();
+    // Whoever had come to a link that is gone goes on from here.
+    if (!place.isConnected) {
+      outcome.tabIndex = -1;
+      outcome.focus();
+    }
   };
 
   /** true when there is nothing more to ask. */

@@ -35,6 +35,7 @@
   };
 
   const brought = (fresh) => {
+    document.title = fresh.title;
     for (const piece of document.querySelectorAll("[data-live]")) {
       const other = fresh.getElementById(piece.id);
       if (!other || isBusy(piece)) continue;

@@ -23,7 +23,10 @@
     card.className = `card outcome ${state === "patient" ? "waiting" : state}`;
     card.querySelector("h1").textContent = template.dataset.title;
     document.title = document.title.replace(/^[^·]*/, `${template.dataset.title} `);
-    document.getElementById("told").replaceChildren(template.content.cloneNode(true));
+    const words = document.getElementById("told");
+    const isHere = words.contains(document.activeElement);
+    words.replaceChildren(template.content.cloneNode(true));
+    if (isHere) words.querySelector("a").focus();
   };
 
   const told = (status) => {
