@@ -121,7 +121,7 @@ async def make(browser: Browser, stack: Stack) -> None:
         for name, person, path, (width, height) in (
             ("balance", people.student, "/en/balance", (1240, 900)),
             ("deposit", people.student, "/en/balance/deposit?amount=2000", (1000, 850)),
-            ("operator", people.admin, "/en/admin", (1240, 1240)),
+            ("operator", people.admin, "/en/admin", (1240, 1222)),
         ):
             size = ViewportSize(width=width, height=height)
             async with visiting(browser, origin_of_pages(stack), origins_of(stack), viewport=size) as visitor:
