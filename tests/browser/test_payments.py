@@ -55,7 +55,7 @@ async def test_a_part_goes_back_by_keyboard_then_the_rest_and_the_payer_sees_it(
 
     mentor = await arrive(stack, person=paid.mentor)
     page = await mentor.open("/{locale}/payments")
-    await mentor.find("link", "An hour of coaching").press("Enter")
+    await mentor.page.get_by_role("link", name="An hour of coaching").press("Enter")
     await mentor.arrives(paid.path)
     amount = page.locator("#amount")
     await expect(amount).to_have_value("2500.00")

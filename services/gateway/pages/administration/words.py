@@ -63,7 +63,7 @@ SUSPENDED_BECAUSE: Final[Mapping[str, str]] = {
 }
 
 SUSPENSE_STATUSES: Final[Mapping[str, str]] = {
-    "open": marked("Open"),
+    "open": marked("To be decided"),
     "assigned": marked("Assigned"),
     "refunded": marked("Sent back"),
     "written_off": marked("Written off"),
