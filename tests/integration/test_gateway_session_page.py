@@ -228,6 +228,15 @@ async def test_after_a_refusal_the_form_that_is_shown_asks_anew(desk: Desk) -> N
     assert shown["idempotency_key"] == (await desk.form())["idempotency_key"]
 
 
+async def test_the_second_click_from_a_balance_that_has_just_been_spent_is_told_of_the_first(desk: Desk) -> None:
+    form = await desk.form()
+    begun = listed("balance")
+    desk.standing, desk.available_minor, desk.view = SessionPayments(open=begun, paid=None, ended_payment_id=None), 0, {"method": "balance"}
+    second = await desk.send(form, "balance")
+    assert (second.status_code, second.headers.get("location")) == (303, f"{PAID}?payment_id={begun.payment_id}")
+    assert not desk.commands
+
+
 async def test_a_form_whose_payment_is_over_opens_the_page_anew(desk: Desk) -> None:
     async def over(command: Message) -> Any:
         return CommandReply(answer=refused("session_final", command))

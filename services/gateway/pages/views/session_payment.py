@@ -18,6 +18,7 @@ from services.gateway.pages.forms import Form, check_form, form_key, read_form
 from services.gateway.pages.returns import in_language
 from services.gateway.pages.session_desk import CHOICE, ONWARD, Desk, desk, result_path
 from services.gateway.pages.visits import Visit, log_in_first, path_within, see, uuid_of, visit_of
+from services.gateway.pages.ways_to_pay import FROM_BALANCE
 from services.gateway.parts import GatewayParts
 from services.gateway.problems import Problem, RefusedByDecision, status_of
 from services.gateway.requests import PAYMENT
@@ -60,10 +61,14 @@ async def pay(request: Request, parts: GatewayParts, locale: str, session_id: st
         return see(result_path(visit.locale, session_id, found.standing.paid.payment_id))
     if found.is_own:
         raise Problem("own_session", "mentors do not pay for their own sessions")
+    begun = found.standing.open
+    if begun is not None and method == FROM_BALANCE and found.same(begun, method):
+        # Wallet may have moved it by now: what is left need not cover it a second time.
+        return await _go_on(visit, found, begun)
     if errors := found.wrong(form):
         return found.page(status=409 if "" in errors else 422, chosen=method, errors=errors)
     try:
-        if (begun := found.standing.open) is not None:
+        if begun is not None:
             if found.same(begun, method):
                 return await _go_on(visit, found, begun)
             if (onward := await _give_up(visit, found, begun)) is not None:
