@@ -152,7 +152,7 @@ async def test_what_cannot_be_is_told_beside_its_field_before_anything_is_sent(a
     sent: list[str] = []
     page.on("request", lambda request: sent.append(request.url) if request.method == "POST" and "/balance" in request.url else None)
     told = {
-        "": "Napišite iznos ciframa",
+        "": "Unesite iznos ciframa",
         "1.000,01": "Možete da isplatite najviše 1.000,00 RSD.",
         "2,000": "na dva načina",
         "0": "veći od nule",

@@ -176,7 +176,7 @@ async def test_an_operator_records_what_went_back_elsewhere(arrive: Arrive, stac
     page = await operator.open(paid.path)
     dialog = operator.find("dialog", "Send this back?")
     await operator.press("Send back")
-    await expect(dialog).to_contain_text("cannot be taken back")
+    await expect(dialog).to_contain_text("cannot be undone")
     await expect(dialog).not_to_contain_text("Only recorded", use_inner_text=True)
     await dialog.get_by_role("button", name="Not now").click()
     await page.get_by_text("For operators").click()
