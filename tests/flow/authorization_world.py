@@ -136,6 +136,11 @@ async def a_paid_session_payment(world: World) -> Ids:
     return ids
 
 
+async def a_refundable_payment(world: World) -> Ids:
+    """Nothing of it has gone back."""
+    return await a_paid_session_payment(world)
+
+
 async def a_session_paid_for(world: World) -> Ids:
     """By OWNER; named as its pages are, by the coaching session."""
     return await a_paid_session_payment(world) | {"session_id": "1"}
@@ -183,6 +188,10 @@ async def an_order(world: World) -> Ids:
     """A guest's, not paid."""
     made = await world.done(Who.NOBODY, "POST", "/orders", ORDER | {"email": f"{new_id().hex}@example.org"})
     return {"order_id": made["order_id"], "payment_id": made["payment_id"], "session_id": made["session_id"]}
+
+
+async def a_product(_: World) -> Ids:
+    return {"product": "chakras"}
 
 
 async def a_paid_order(world: World) -> Ids:

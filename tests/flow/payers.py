@@ -23,7 +23,8 @@ AMOUNT, MINOR, CURRENCY = "20.50", 2_050, "eur"
 
 
 class Page(HTMLParser):
-    """What a browser without JavaScript makes of a page: its form's address and fields, its buttons, its scripts, its text."""
+    """What a browser without JavaScript makes of a page: its form's address (not that one's which logs out) and fields, its buttons, its
+    scripts, its text."""
 
     def __init__(self, response: httpx.Response) -> None:
         super().__init__()
@@ -41,7 +42,7 @@ class Page(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         found = {name: value or "" for name, value in attrs}
         match tag:
-            case "form":
+            case "form" if not found.get("action", "").endswith("/logout"):
                 self.action = urljoin(self.url, found.get("action", ""))
                 self.data = {name.removeprefix("data-"): value for name, value in found.items() if name.startswith("data-")}
             case "input":
