@@ -67,7 +67,8 @@ class GetFigures(Message):
 
 
 class FiguresView(Reply):
-    """Payments from balances and their refunds are neither in nor out: that money stays here."""
+    """Payments from balances and their refunds are neither in nor out: that money stays here. Money in suspense came in when it was put
+    there, and went out when it was sent back; what is done with it here is neither."""
 
     type: Literal["figures-view.v1"] = "figures-view.v1"
     paid_in: tuple[Figure, ...]

@@ -20,7 +20,7 @@ from shared import postgres
 from shared.contracts.base import new_id, utc_now
 from shared.contracts.operator import Figure, FiguresView, GetFigures, ListSeries, ListStuck, SeriesView, StuckView
 from tests.integration.history_world import HistoryWorld, history_world
-from tests.integration.rows_under_way import refund, withdrawal
+from tests.integration.rows_under_way import refund, suspended, withdrawal
 
 A_DAY: Final = timedelta(days=1)
 LEAST: Final = timedelta(microseconds=1)
@@ -47,6 +47,7 @@ class Book:
         self.paid: list[dict[str, Any]] = []
         self.refunds: list[dict[str, Any]] = []
         self.withdrawals: list[dict[str, Any]] = []
+        self.suspended: list[dict[str, Any]] = []
 
     def moment(self) -> datetime:
         """Not in the future: what is not yet cannot be in a book."""
@@ -64,6 +65,7 @@ class Book:
         for _ in range(PAYMENTS):
             await self._payment()
             await self._withdrawal()
+            await self._suspended()
 
     async def _payment(self) -> None:
         begun = self.moment()
@@ -76,6 +78,8 @@ class Book:
                 "dispute_status": self.random.choice([None, None, None, "open", "won", "lost"]),
             }
             row["refunded_minor"] = self.random.choice([0, 0, row["amount_minor"] // 2, row["amount_minor"]])
+            if self.random.random() < 0.1:
+                row["credit_reference"] = f"suspense:{new_id()}:assigned"
             self.paid.append(row)
         elif status == "failed" and self.random.random() < 0.5:
             row["refusal"] = '{"code":"c","detail":"d","request_id":"r"}'
@@ -105,6 +109,19 @@ class Book:
             row["outcome"] = "paid" if step == "settling" else "returned"
         await withdrawal(self.world, **row)
         self.withdrawals.append(row)
+
+    async def _suspended(self) -> None:
+        status, decision = self.random.choice(
+            [("open", None), ("open", "refund"), ("refunded", "refund"), ("assigned", "assign_user"), ("written_off", "write_off")]
+        )
+        row = self.money() | {"status": status, "provider": self.random.choice(METHODS[:-1]), "created_at": self.moment()}
+        if decision is not None:
+            row |= {"decision": decision, "decision_id": new_id(), "decided_by": "user:9", "decided_at": self.today}
+            row |= {"assigned_user_id": "1" if decision == "assign_user" else None}
+            row |= {"decision_reference": "B-1", "decision_reason": "agreed"} if decision == "write_off" else {}
+            row |= {"next_at": self.today} if status == "open" else {"settled_at": self.moment()}
+        await suspended(self.world, **row)
+        self.suspended.append(row)
 
     async def as_told(self) -> list[Payment]:
         async with postgres.connection(self.world.pool) as db:
@@ -139,9 +156,12 @@ async def test_every_days_money_and_every_hours_payments_are_what_their_rows_add
         def of_day(rows: list[dict[str, Any]], at: str, method: str, day: datetime = day) -> list[dict[str, Any]]:
             return [row for row in rows if row[method] != PAID_FROM_BALANCE and day <= row[at] < day + A_DAY]
 
-        paid = [(row["provider"], row["currency"], row["amount_minor"]) for row in of_day(book.paid, "completed_at", "provider")]
-        assert told(told_of.paid_in) == summed(paid), day
+        paid = [row for row in of_day(book.paid, "completed_at", "provider") if "credit_reference" not in row]
+        came = [*paid, *of_day(book.suspended, "created_at", "provider")]
+        assert told(told_of.paid_in) == summed([(row["provider"], row["currency"], row["amount_minor"]) for row in came]), day
         back = [row for row in of_day(book.refunds, "settled_at", "provider") if row["state"] == "succeeded"]
+        sent_back = [row for row in book.suspended if row["status"] == "refunded"]
+        back += of_day(sent_back, "settled_at", "provider")
         all_back = [(row["provider"], row["currency"], row["amount_minor"] + row.get("excess_minor", 0)) for row in back]
         assert told(told_of.refunded) == summed(all_back), day
         out = [row for row in of_day(book.withdrawals, "updated_at", "payout_method") if (row["status"], row["step"]) == ("paid", "done")]

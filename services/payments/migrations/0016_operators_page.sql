@@ -7,6 +7,7 @@ create index payments_completed on payments.payments using brin (completed_at) w
 create index payments_pending on payments.payments (created_at) where status = 'pending';
 
 create index refunds_settled on payments.refunds (settled_at) where state = 'succeeded';
+create index suspense_items_refunded on payments.suspense_items (settled_at) where status = 'refunded';
 create index withdrawals_paid on payments.withdrawals (updated_at) where status = 'paid';
 -- Approved, and to be paid by hand: the only ones on their way that nothing looks at again.
 create index withdrawals_by_hand on payments.withdrawals (updated_at) where step = 'sending' and next_at is null;

@@ -15,18 +15,28 @@ from shared.postgres import Connection
 TIMEOUT_SECONDS: Final = 5.0
 """A page can say that a figure is not to be had now; it may not keep those who pay from the database."""
 
+# What is paid out of suspense came in when it was put there.
 _PAID_IN: Final = """
+    with came as (
+        select provider, currency, amount_minor from payments.payments
+        where completed_at >= $1 and completed_at < $2 and provider <> $3 and credit_reference not like 'suspense:%'
+        union all
+        select provider, currency, amount_minor from payments.suspense_items where created_at >= $1 and created_at < $2
+    )
     select provider as method, currency, count(*) as count, sum(amount_minor)::numeric as amount_minor
-    from payments.payments
-    where completed_at >= $1 and completed_at < $2 and provider <> $3
-    group by provider, currency order by currency, provider
+    from came group by provider, currency order by currency, provider
 """
 
 _REFUNDED: Final = """
-    select provider as method, currency, count(*) as count, sum(amount_minor + excess_minor)::numeric as amount_minor
-    from payments.refunds
-    where state = 'succeeded' and settled_at >= $1 and settled_at < $2 and provider <> $3
-    group by provider, currency order by currency, provider
+    with went as (
+        select provider, currency, amount_minor + excess_minor as amount_minor from payments.refunds
+        where state = 'succeeded' and settled_at >= $1 and settled_at < $2 and provider <> $3
+        union all
+        select provider, currency, amount_minor from payments.suspense_items
+        where status = 'refunded' and settled_at >= $1 and settled_at < $2
+    )
+    select provider as method, currency, count(*) as count, sum(amount_minor)::numeric as amount_minor
+    from went group by provider, currency order by currency, provider
 """
 
 _WITHDRAWN: Final = """
@@ -144,12 +154,12 @@ _STUCK: Final = f"""
 
 
 async def paid_in(db: Connection, since: datetime, until: datetime) -> tuple[Figure, ...]:
-    """Payments that were paid in that time; those from balances are not money that came in."""
+    """What was paid in that time, with what did not fit; payments from balances are not money that came in."""
     return await _figures(db, _PAID_IN, since, until)
 
 
 async def refunded(db: Connection, since: datetime, until: datetime) -> tuple[Figure, ...]:
-    """Refunds that providers made in that time, with what they sent back beyond what was left."""
+    """Refunds that providers made in that time, out of suspense too, with what they sent back beyond what was left."""
     return await _figures(db, _REFUNDED, since, until)
 
 
