@@ -135,13 +135,18 @@ async def test_whoever_is_logged_in_goes_on_to_their_balance(site: Site) -> None
 
 
 async def test_where_logging_in_is_another_sites_the_start_says_so(amqp_url: str) -> None:
-    strong = {"secret_key": ("k7Jq2mZx9Lw4Rt6Vb1Ny8Ds3Fg5Hc0Pa",), "jwt_secret": "Q8wE2rT6yU1iO9pA4sD7fG3hJ5kL0zXc"}
+    secret = "Q8wE2rT6yU1iO9pA4sD7fG3hJ5kL0zXc"
+    strong = {"secret_key": ("k7Jq2mZx9Lw4Rt6Vb1Ny8Ds3Fg5Hc0Pa",), "jwt_secret": secret}
     public = {"public_url": "https://pay.example.org", "notifier_public_url": "wss://pay.example.org"}
     async with gateway_world(amqp_url, environment="production", **strong, **public) as world:
         site = Site(world)
         start, login, balance = await site.page("/"), await site.page("/en/login"), await site.page("/en/balance/deposit")
+        cookie = {"Cookie": f"purser_session={token(secret=secret)}"}
+        inside = await site.page("/en/nothing", **cookie)
 
     assert "Log in at the site that sent you here" in start.text
     assert "/login" not in start.text
     assert (login.status_code, balance.status_code) == (404, 401)
     assert "/login?" not in balance.text
+    assert re.findall(r'<balance-widget currency="rsd" login="([^"]*)">', inside.text) == [""], "it leads to no page that is not there"
+    assert inside.headers["strict-transport-security"] == "max-age=31536000"

@@ -108,6 +108,11 @@ class Site:
     def demo_login(self) -> bool:
         return self.visit.parts.directory is not None
 
+    @property
+    def login_path(self) -> str:
+        """ "" where logging in is another site's."""
+        return f"/{self.visit.locale}/login" if self.demo_login else ""
+
     def in_language(self, locale: str) -> str:
         """This page's address in another language; what is below no language is prefixed."""
         head, _, rest = self.path.lstrip("/").partition("/")
