@@ -230,12 +230,18 @@ class Line {
     this.defaultCurrency = answers[currencies.indexOf("")]?.value?.currency ?? this.defaultCurrency;
     for (const widget of this.widgets) if (!widget.currency) widget.render(); // what it shows may be known already
     const isNews = balances.map((balance) => this.#learn(balance)).includes("newer");
+    const isLoggedOut = !balances.length && answers.some(({ reason }) => reason.status === 401);
+    if (this.#liveSince && isLoggedOut) {
+      // In another tab: the socket is of a session that is over.
+      this.#down({ status: 401 });
+      return;
+    }
     if (this.#liveSince) {
       // News that the socket does not tell as well: it is dead.
       if (isNews) setTimeout(() => running === this.#running && this.#liveSince && heard === this.#heard && this.#resume(), GRACE_MS);
     } else if (this.state || !(this.#attempt || this.#socket)) {
       if (balances.length) this.#say("asking");
-      else this.#say("lost", answers.some(({ reason }) => reason.status === 401) ? "login" : "unreachable");
+      else this.#say("lost", isLoggedOut ? "login" : "unreachable");
       if (balances.length && !this.#redialTimer) this.#dial();
     }
     this.askLater();
