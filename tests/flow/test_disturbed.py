@@ -1,18 +1,22 @@
-"""Something behind is down or slow: the answer says so in time, and repeating with the same key is safe ever after."""
+"""Something behind is down or slow: the answer, or the page, says so in time, and repeating with the same key is safe ever after."""
 
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator
+from html import unescape
 
+import httpx
 import pytest
 
 from deploy.local.stack import Stack
-from tests.flow.people import WAIT_SECONDS, Person, logged_in
+from tests.flow.people import WAIT_SECONDS, Person, logged_in, newcomer
 from tests.flow.verifying import verify
 from tests.servers import separate_stack
 
+FORM = "/en/balance/deposit"
 IMPATIENT = {"RPC_TIMEOUT_SECONDS": "1", "RECONCILE_AFTER_SECONDS": "1"}
 
 
@@ -26,6 +30,13 @@ async def fragile() -> AsyncIterator[Stack]:
 @pytest.fixture
 async def student(fragile: Stack) -> AsyncIterator[Person]:
     async with logged_in(fragile.gateway_url, fragile.notifier_urls[0]) as person:
+        yield person
+
+
+@pytest.fixture
+async def visitor(fragile: Stack) -> AsyncIterator[Person]:
+    """Somebody at the hosted pages, who has paid nothing yet."""
+    async with newcomer(fragile) as person:
         yield person
 
 
@@ -46,6 +57,31 @@ async def unready(stack: Stack, person: Person) -> None:
     async with asyncio.timeout(WAIT_SECONDS):
         while (await person.http.get(f"{stack.gateway_url}/health/ready")).status_code != 503:
             await asyncio.sleep(0.01)
+
+
+async def opened(stack: Stack, person: Person, path: str) -> httpx.Response:
+    return await person.http.get(stack.gateway_url + path, headers={"Accept": "text/html"})
+
+
+async def sent(stack: Stack, person: Person, path: str, fields: dict[str, str]) -> httpx.Response:
+    return await person.http.post(stack.gateway_url + path, data=fields, headers={"Accept": "text/html"})
+
+
+async def form_of(stack: Stack, person: Person, **fields: str) -> dict[str, str]:
+    page = await opened(stack, person, FORM)
+    hidden = re.findall(r'type="hidden" name="([^"]*)" value="([^"]*)"', page.text)
+    return {name: unescape(value) for name, value in hidden} | {"currency": "rsd", "method": "mock"} | fields
+
+
+async def shown(stack: Stack, person: Person, path: str, status: int, words: str = "") -> httpx.Response:
+    """The page, looked at again as it does by itself."""
+    async with asyncio.timeout(WAIT_SECONDS):
+        while True:
+            answer = await opened(stack, person, path)
+            assert answer.status_code in (status, 200, 503), answer.text
+            if answer.status_code == status and words in answer.text:
+                return answer
+            await asyncio.sleep(0.1)
 
 
 async def test_broker_down_is_503_in_time_and_the_key_is_safe_afterwards(fragile: Stack, student: Person) -> None:
@@ -132,6 +168,54 @@ async def test_wallet_down_never_tells_completed_before_the_credit(fragile: Stac
     assert (done.status_code, done.json()["status"]) == (202, "accepted")
     await until(student, done.headers["Location"], "completed")
     assert (await student.balance())["available_minor"] == before["available_minor"] + 3_000
+
+
+async def test_forms_that_are_sent_while_nobody_works_on_them_are_one_payment(fragile: Stack, visitor: Person) -> None:
+    first_tab, phone = [await form_of(fragile, visitor, amount="40") for _ in range(2)]
+    other_sum = await form_of(fragile, visitor, amount="41")
+    await fragile.kill("payments")
+    try:
+        answers = await asyncio.gather(*(sent(fragile, visitor, FORM, form) for form in (first_tab, phone, first_tab)))
+        other = await sent(fragile, visitor, FORM, other_sum)
+        (onward,) = {answer.headers["location"] for answer in answers}
+        meanwhile = await opened(fragile, visitor, onward)
+    finally:
+        await fragile.start_service("payments")
+
+    assert {answer.status_code for answer in (*answers, other)} == {303}
+    assert (meanwhile.status_code, "/static/recovering." in meanwhile.text) == (503, True), "it comes back by itself"
+    at_the_mock = (await shown(fragile, visitor, onward, 303)).headers["location"]
+    await shown(fragile, visitor, other.headers["location"], 303)
+    assert at_the_mock.startswith("/payment/mock?session_id=")
+    assert (await sent(fragile, visitor, FORM, phone)).headers["location"] == at_the_mock
+    listed = (await visitor.get("/payments/history")).json()
+    assert sorted(one["amount_minor"] for one in listed) == [4_000, 4_100]
+
+
+async def test_nothing_is_told_as_paid_while_the_wallet_is_away_and_it_is_as_soon_as_it_is_back(fragile: Stack, visitor: Person) -> None:
+    form = await form_of(fragile, visitor, amount="50")
+    mock = (await sent(fragile, visitor, FORM, form)).headers["location"]
+    session_id = mock.partition("session_id=")[2].partition("&")[0]
+    success = f"{FORM}/success?session_id={session_id}&amount=999999"
+    await fragile.kill("wallet")
+    try:
+        decided = await sent(fragile, visitor, "/payment/mock", {"session_id": session_id, "outcome": "success"})
+        seen = [await opened(fragile, visitor, path) for path in (success, f"{FORM}?error=payment_failed&session_id={session_id}", FORM)]
+    finally:
+        await fragile.start_service("wallet")
+
+    assert decided.status_code == 303
+    for page in seen:
+        assert "is on your balance" not in page.text.partition("<template")[0], page.text
+    paid = await shown(fragile, visitor, success, 200, "<h1>Top-up completed</h1>")
+    assert "50.00" in paid.text
+    assert "999" not in paid.text.partition("<footer")[0]
+    assert (await visitor.balance())["available_minor"] == 5_000
+
+    assert "/success?" in (await sent(fragile, visitor, FORM, form)).headers["location"], "the form from before is that payment's"
+    again = await sent(fragile, visitor, FORM, await form_of(fragile, visitor, amount="50"))
+    assert again.headers["location"].startswith("/payment/mock?"), "a new one is a second top-up"
+    assert (await visitor.balance())["available_minor"] == 5_000
 
 
 async def test_the_broker_lost_and_back_brings_a_new_snapshot_and_then_the_updates(fragile: Stack, student: Person) -> None:
