@@ -129,4 +129,4 @@ def value_of(page: httpx.Response, name: str) -> str:
 def text_of(page: httpx.Response, tag_id: str) -> str:
     """What stands in that piece of the page, without its tags."""
     start = page.text.index(f'id="{tag_id}"')
-    return re.sub(r"<[^>]+>", " ", page.text[start : start + 2_000])
+    return re.sub(r"<[^>]+>", " ", page.text[start : start + 4_000])
