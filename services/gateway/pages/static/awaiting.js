@@ -16,6 +16,12 @@
   let timer = 0;
   let asking = false;
 
+  // What somebody is just entering is not taken from them: the page's link leads to the truth as well.
+  const anew = () => {
+    const isEntered = [...document.querySelectorAll("main input")].some((field) => field.value !== field.defaultValue);
+    if (!isEntered) location.reload();
+  };
+
   const ask = async () => {
     if (asking) return;
     asking = true;
@@ -23,8 +29,8 @@
     try {
       const answer = await fetch(awaited, { headers: { Accept: "application/json" }, cache: "no-store", signal: AbortSignal.timeout(10_000) });
       // Logged out meanwhile, or not ours any more: the page itself says what to do.
-      if (answer.status === 401 || answer.status === 404) return location.reload();
-      if (answer.ok && (await answer.json()).status !== seen) return location.reload();
+      if (answer.status === 401 || answer.status === 404) return anew();
+      if (answer.ok && (await answer.json()).status !== seen) return anew();
     } catch {
       // No connection: asked again.
     } finally {
