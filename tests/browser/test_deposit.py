@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 from playwright.async_api import Browser, Route, expect
+from playwright.async_api import Response as PageResponse
 
 from deploy.local.stack import Stack
 from tests.browser.conftest import Arrive
 from tests.browser.looking import axe, is_within_its_width
 from tests.browser.visitors import SMALL_PHONE, Visitor, visiting
 from tests.browser.words import LANGUAGES
-from tests.flow.people import Person
+from tests.flow.people import WAIT_SECONDS, Person
 from tests.integration.deposit_page_world import Payer, beside
 from tests.integration.gateway_world import World, gateway_world
 
@@ -96,6 +97,38 @@ async def test_without_javascript_a_preset_is_a_link_on_a_small_phone(arrive: Ar
     await visitor.press("Top up")
     await on_the_payment_page(visitor)
     assert [one["amount_minor"] for one in await payments_of(student)] == [500_000]
+
+
+async def test_who_is_back_before_the_providers_word_is_told_of_it_by_the_page_itself(
+    arrive: Arrive, stack: Stack, student: Person
+) -> None:
+    made = await student.deposit(2000)
+    visitor = await arrive(stack, person=student)
+    page = await visitor.open(f"{FORM}?error=payment_failed&session_id={made['session_id']}")
+    await expect(page.get_by_role("status")).to_contain_text("is still open")
+
+    await student.complete(made["session_id"], outcome="failure")
+    await expect(page.get_by_role("alert")).to_contain_text("The payment did not go through")
+
+
+async def test_what_is_being_entered_meanwhile_is_not_taken_away(arrive: Arrive, stack: Stack, student: Person) -> None:
+    made = await student.deposit(2000)
+    visitor = await arrive(stack, person=student)
+    page = await visitor.open(f"{FORM}?error=payment_failed&session_id={made['session_id']}")
+    await visitor.fill("Amount", "777")
+
+    knows = asyncio.Event()
+
+    async def told(answer: PageResponse) -> None:
+        if f"/api/v1/payments/{made['payment_id']}" in answer.url and (await answer.json())["status"] == "completed":
+            knows.set()
+
+    page.on("response", told)
+    await student.complete(made["session_id"])
+    async with asyncio.timeout(WAIT_SECONDS):
+        await knows.wait()
+    await visitor.has(200_000)
+    await expect(page.get_by_label("Amount", exact=True)).to_have_value("777")
 
 
 # ---- the same words
