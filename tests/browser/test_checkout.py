@@ -103,6 +103,23 @@ async def test_a_card_is_declined_and_another_one_pays(arrive: Arrive, shop: Sho
     assert await paid_of(shop) == ["completed"], "back leads to the result, not to another payment"
 
 
+async def test_word_of_the_payment_does_not_start_the_way_on_anew(arrive: Arrive, shop: Shop) -> None:
+    visitor = await arrived(arrive, shop)
+    page = visitor.page
+    broken_off: list[str] = []
+    page.on("requestfailed", lambda request: broken_off.append(request.url) if request.is_navigation_request() else None)
+    payment_id = await page.locator("#checkout").get_attribute("data-payment-id")
+    # While the result's page is on its way.
+    await page.evaluate(
+        """id => addEventListener("beforeunload", () => setTimeout(() => document.dispatchEvent(
+            new CustomEvent("purser:payment", { detail: { payment_id: id, status: "completed" } }))), { once: true })""",
+        payment_id,
+    )
+    await pays(visitor, "4242")
+    await visitor.sees("Thank you. The payment has reached your mentor.")
+    assert broken_off == []
+
+
 async def test_the_payers_bank_asks_refuses_and_then_agrees(arrive: Arrive, shop: Shop) -> None:
     visitor = await arrived(arrive, shop, "ru")
     page = visitor.page

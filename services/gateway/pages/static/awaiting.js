@@ -15,15 +15,18 @@
   let pause = FIRST_MS;
   let timer = 0;
   let asking = false;
+  let isLeaving = false;
 
   // What somebody is just entering is not taken from them: the page's link leads to the truth as well.
   const anew = () => {
     const isEntered = [...document.querySelectorAll("main input")].some((field) => field.value !== field.defaultValue);
-    if (!isEntered) location.reload();
+    if (isEntered || isLeaving) return;
+    isLeaving = true; // a second start would only delay the first
+    location.reload();
   };
 
   const ask = async () => {
-    if (asking) return;
+    if (asking || isLeaving) return;
     asking = true;
     clearTimeout(timer);
     try {

@@ -29,7 +29,16 @@
     tell(blocked);
   };
 
-  const goOn = () => window.location.assign(returnUrl);
+  // Once: word of the payment may come while its page is on its way, which a second start would only delay.
+  let isLeaving = false;
+  const goOn = () => {
+    if (isLeaving) return;
+    isLeaving = true;
+    window.location.assign(returnUrl);
+  };
+  window.addEventListener("pageshow", () => {
+    isLeaving = false;
+  });
 
   const isPaid = (intent) => Boolean(intent) && ["succeeded", "processing", "requires_capture"].includes(intent.status);
 
