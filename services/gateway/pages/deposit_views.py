@@ -6,6 +6,7 @@ from typing import Final
 from urllib.parse import urlencode
 
 from services.gateway.auth import Caller
+from services.gateway.pages.outcomes import state_of
 from services.gateway.pages.visits import Visit
 from services.gateway.problems import Problem, RefusedByDecision
 from services.gateway.requests import PAYMENT
@@ -14,15 +15,6 @@ from shared.contracts.queries import GetPayment, PaymentView
 from shared.money import major_text
 
 KIND: Final = "deposit"
-
-_STATES: Final = {
-    "pending": "waiting",
-    "failed": "failed",
-    "canceled": "failed",
-    "expired": "failed",
-    "refunded": "refunded",
-    "disputed": "disputed",
-}
 
 
 async def deposit_payment(visit: Visit, caller: Caller, payment_id: str) -> tuple[PaymentView, str] | None:
@@ -43,11 +35,6 @@ async def deposit_payment(visit: Visit, caller: Caller, payment_id: str) -> tupl
 
 def no_session() -> Problem:
     return Problem("session_not_found", "There is no such session.")
-
-
-def state_of(status: str) -> str:
-    """waiting, paid, failed, refunded or disputed; what is partly refunded has been paid."""
-    return _STATES.get(status, "paid")
 
 
 def form_path(locale: str, **fields: str) -> str:

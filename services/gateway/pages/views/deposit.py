@@ -20,9 +20,10 @@ from services.gateway.pages import deposit_form as words
 from services.gateway.pages.amount_words import amount_words
 from services.gateway.pages.deposit_form import Choices, Entered, checked, choices, entered, prefilled
 from services.gateway.pages.deposit_keys import form_key, key_after_refusal, sameness
-from services.gateway.pages.deposit_views import deposit_payment, no_session, onward_path, result_path, state_of
+from services.gateway.pages.deposit_views import deposit_payment, no_session, onward_path, result_path
 from services.gateway.pages.forms import check_form, read_form
 from services.gateway.pages.forms import form_key as sent_key
+from services.gateway.pages.outcomes import state_of
 from services.gateway.pages.troubles import message_of
 from services.gateway.pages.visits import Visit, log_in_first, path_within, see, uuid_of, visit_of
 from services.gateway.parts import GatewayParts

@@ -13,7 +13,8 @@ from starlette.responses import Response
 from services.gateway import receipts
 from services.gateway.auth import Caller
 from services.gateway.idempotency import caller_of
-from services.gateway.pages.deposit_views import again_path, deposit_payment, form_path, no_session, result_path, state_of
+from services.gateway.pages.deposit_views import again_path, deposit_payment, form_path, no_session, result_path
+from services.gateway.pages.outcomes import state_of
 from services.gateway.pages.returns import without_what_was_appended
 from services.gateway.pages.visits import Visit, log_in_first, path_within, see, uuid_of, visit_of
 from services.gateway.parts import GatewayParts

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from services.gateway import receipts
 from services.gateway.auth import Caller
 from services.gateway.idempotency import caller_of
+from services.gateway.pages.outcomes import state_of
 from services.gateway.pages.returns import in_language, without_what_was_appended
 from services.gateway.pages.session_desk import ONWARD, session_path
 from services.gateway.pages.troubles import message_of
@@ -28,14 +29,6 @@ router = APIRouter(include_in_schema=False)
 
 REFRESH_SECONDS: Final = 3
 _SCHEMES: Final = ("https", "http")
-_STATES: Final = {
-    "pending": "waiting",
-    "failed": "failed",
-    "canceled": "failed",
-    "expired": "failed",
-    "refunded": "refunded",
-    "disputed": "disputed",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +52,7 @@ async def show(request: Request, parts: GatewayParts, locale: str, session_id: s
     if view is None:
         return _not_there_yet(visit, session_id, asked_id)
     status = await true_status(parts.services, view, visit.request_id)
-    state = _STATES.get(status, "paid")
+    state = state_of(status)
     # Whoever has not paid yet can go on; a payment page elsewhere is linked to as it is.
     onward = _onward(visit, view) if status == "pending" else None
     if onward is not None and not onward.startswith("/") and ONWARD in query:
