@@ -21,7 +21,8 @@ from tests.servers import (
 )
 
 _LOG_TAIL_BYTES = 6_000
-_RUNNING: list[Stack] = []
+_STARTED: list[Stack] = []
+"""What the running test has started by `make_stack`."""
 
 
 _finalize = Connection.__del__
@@ -91,9 +92,7 @@ async def module_amqp_url(rabbitmq_server: RabbitmqServer) -> AsyncIterator[str]
 async def stack(postgres_server: PostgresServer, rabbitmq_server: RabbitmqServer) -> AsyncIterator[Stack]:
     """All four services, with default settings, for the whole session: for tests that break nothing and count only what is theirs."""
     async with shared_stack(postgres_server, rabbitmq_server) as running:
-        _RUNNING.append(running)
         yield running
-        _RUNNING.remove(running)
 
 
 @pytest.fixture
@@ -115,20 +114,31 @@ async def make_stack(session_servers: SessionServers) -> AsyncIterator[MakeStack
                 postgres, rabbitmq = await session_servers.postgres(), await session_servers.rabbitmq()
                 starting = shared_stack(postgres, rabbitmq, settings, notifiers=notifiers, services=services, supervised=supervised)
             running = await exits.enter_async_context(starting)
-            _RUNNING.append(running)
-            exits.callback(_RUNNING.remove, running)
+            _STARTED.append(running)
+            exits.callback(_STARTED.remove, running)
             return running
 
         yield make
 
 
 @pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.CallInfo[None], None]:
-    """A failed test shows what the services said."""
+def pytest_runtest_makereport(item: pytest.Function) -> Generator[None, pytest.CallInfo[None], None]:
+    """A failed test shows what the services that it used have said, and its own error once more after it: long output is cut in front."""
     outcome = yield
     report = outcome.get_result()  # type: ignore[attr-defined]
-    if report.failed:
-        for running in _RUNNING:
-            for file in sorted(running.logs.glob("*.log")):
-                text = file.read_bytes()[-_LOG_TAIL_BYTES:].decode(errors="replace")
-                report.sections.append((f"end of {file.name}", text))
+    if not report.failed:
+        return
+    for running in _used_by(item):
+        for file in sorted(running.logs.glob("*.log")):
+            text = file.read_bytes()[-_LOG_TAIL_BYTES:].decode(errors="replace")
+            report.sections.append((f"end of {file.name}", text))
+    crash = getattr(report.longrepr, "reprcrash", None)
+    if crash is not None:
+        report.sections.append(("what failed", f"{item.nodeid}\n{crash.path}:{crash.lineno}: {crash.message}"))
+
+
+def _used_by(item: pytest.Function) -> list[Stack]:
+    """The stacks among the test's fixtures, or in their `stack`, and those that it has started itself."""
+    values = [one for value in item.funcargs.values() for one in (value, getattr(value, "stack", None))]
+    found = [one for one in values if isinstance(one, Stack)] + _STARTED
+    return list(dict.fromkeys(found))

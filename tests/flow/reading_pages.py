@@ -11,6 +11,12 @@ _WITHOUT_END: Final = frozenset({"meta", "link", "input", "br", "img", "path", "
 _NAMES: Final = frozenset({"for", "aria-labelledby", "aria-describedby", "aria-controls"})
 _ADDRESSES: Final = frozenset({"href", "src", "action"})
 _OWN: Final = re.compile(r"/(?![/\\])|#|\?|$")
+_FOR_LATER: Final = re.compile(r"<template\b.*?</template>", re.DOTALL)
+
+
+def told_now(html: str) -> str:
+    """The page without its templates: those hold the words for what may come, and "paid" among them has not happened."""
+    return _FOR_LATER.sub("", html)
 
 
 class PageReader(HTMLParser):

@@ -15,6 +15,7 @@ import pytest
 
 from deploy.local.stack import Stack
 from tests.flow.people import WAIT_SECONDS, Person, logged_in
+from tests.flow.reading_pages import told_now
 from tests.flow.verifying import verify
 
 FORM = {
@@ -201,9 +202,9 @@ async def test_a_top_up_on_the_page_is_its_owners(browser: httpx.AsyncClient, st
     assert stranger.status_code == 404
     assert paid.headers["location"] == f"/en/balance/deposit/success?session_id={made['session_id']}&amount=12.50"
     assert (await student.balance("eur"))["available_minor"] == before + 1_250
-    assert "The money is on your balance." in result.text
+    assert "The money is on your balance." in told_now(result.text)
     lied = await browser.get(f"/en/balance/deposit?error=payment_failed&session_id={made['session_id']}")
-    assert "The money is on your balance." in lied.text, "what is stored is shown, not what the query says"
+    assert "The money is on your balance." in told_now(lied.text), "what is stored is shown, not what the query says"
 
 
 async def test_an_orders_payments_are_listed_under_the_orders_external_id(student: Person) -> None:

@@ -19,6 +19,7 @@ from tests.emulators.server import EmulatorServer
 from tests.emulators.stripe import StripeEmulator
 from tests.emulators.stripe.emulator import TEST_WEBHOOK_SECRET
 from tests.flow.people import Person, logged_in
+from tests.flow.reading_pages import told_now
 from tests.flow.verifying import verify
 from tests.servers import shared_stack
 
@@ -48,7 +49,7 @@ class Shop:
     async def until_told(self, path: str, words: str, **headers: str) -> None:
         """Looks at the page again, as it does by itself, until it says so."""
         async with asyncio.timeout(20):
-            while words not in (page := await self.open(path, **headers)).text:
+            while words not in told_now((page := await self.open(path, **headers)).text):
                 assert page.status_code == 200, page.text
                 await asyncio.sleep(0.05)
 
