@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
+import sys
+import threading
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Final
@@ -14,17 +17,43 @@ import uvloop
 log = structlog.get_logger(__name__)
 
 STOP_SECONDS: Final = 10.0
+_LEFTOVERS_SECONDS: Final = 0.8
+"""For what is still there after that: in all it is less than the 11 s after which whoever runs us may kill us."""
 
 Service = Callable[[], AbstractAsyncContextManager[None]]
 """A context manager that starts everything on entering and stops everything, in order, on leaving."""
 
 
 def run(service: Service) -> None:
-    """Runs `service` until it is told to stop; exit status 0 then, 1 when starting failed."""
-    uvloop.run(_run(service))
+    """Runs `service` until it is told to stop; exit status 0 then, 1 when starting failed or something could not be ended."""
+    why: list[str] = []
+    bound = threading.Timer(_LEFTOVERS_SECONDS, _end_anyway, (why,))
+    bound.daemon = True
+    try:
+        uvloop.run(_run(service, bound, why))
+    finally:
+        bound.cancel()
 
 
-async def _run(service: Service) -> None:
+def _end_anyway(why: list[str]) -> None:
+    """The loop waits without a bound for the tasks that it cancels at its end. aio-pika's connection that restores itself (10.2) takes a
+    cancellation for a trouble of the line and goes on: after a start that broke off the process would never have ended."""
+    log.error("ended without what was left over and did not end when it was told to", why=why)
+    sys.stdout.flush()
+    os._exit(1)
+
+
+async def _run(service: Service, bound: threading.Timer, why: list[str]) -> None:
+    try:
+        await _live(service)
+    except BaseException as error:
+        why.append(str(error) or type(error).__name__)
+        raise
+    finally:
+        bound.start()
+
+
+async def _live(service: Service) -> None:
     told = asyncio.Event()
     starting = asyncio.current_task()
     loop = asyncio.get_running_loop()

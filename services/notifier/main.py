@@ -28,7 +28,7 @@ from shared.delivery.declare import declare_topology
 from shared.delivery.errors import BrokerUnavailable
 from shared.delivery.publisher import Publisher
 from shared.delivery.requests import Requests
-from shared.delivery.server import make_broker
+from shared.delivery.server import make_broker, stop_broker
 from shared.health import Health
 from shared.jwks import JwksUnavailable
 from shared.operations import listen
@@ -81,7 +81,7 @@ async def notifier(settings: NotifierSettings) -> AsyncIterator[None]:
         stopping.push_async_callback(link.close)
         stopping.push_async_callback(refresher.close)
         stopping.push_async_callback(subscriptions.stop, 2)
-        stopping.push_async_callback(broker.stop)
+        stopping.push_async_callback(stop_broker, broker)
         stopping.push_async_callback(sockets.stop)
         # Before the broker is there: probes get their answer, and sockets a 503.
         await sockets.start()

@@ -95,7 +95,7 @@ from shared.delivery.errors import BrokerUnavailable
 from shared.delivery.publisher import EnvelopePublisher, Publisher
 from shared.delivery.relay import Relay
 from shared.delivery.requests import Requests
-from shared.delivery.server import consuming, make_broker
+from shared.delivery.server import consuming, make_broker, stop_broker
 from shared.health import Health
 from shared.operations import HttpServer, listen, operations_app
 from shared.process import run
@@ -236,8 +236,8 @@ async def payments(settings: PaymentsSettings) -> AsyncIterator[None]:
         provider_events = consumers.provider_events(link, publisher, settlement)
         logins = login_events(link, publisher, audit)
         reconciler = Reconciler(pool, inquiry, after_seconds=settings.reconcile_after_seconds)
+        stack.push_async_callback(stop_broker, broker)
         await broker.start()
-        stack.push_async_callback(broker.stop)
         await provider_events.start()
         stack.push_async_callback(provider_events.stop)
         await logins.start()

@@ -23,7 +23,7 @@ from shared.delivery.declare import declare_topology
 from shared.delivery.errors import BrokerUnavailable
 from shared.delivery.publisher import Publisher
 from shared.delivery.relay import Relay
-from shared.delivery.server import consuming, make_broker
+from shared.delivery.server import consuming, make_broker, stop_broker
 from shared.health import Health
 from shared.migrations import MigrationError, require_current
 from shared.operations import HttpServer, listen, operations_app
@@ -84,8 +84,8 @@ async def wallet(settings: WalletSettings) -> AsyncIterator[None]:
             await declare_topology(link)
             await relay.start()
             stopping.push_async_callback(relay.stop, 3)
+            stopping.push_async_callback(stop_broker, broker)
             await broker.start()
-            stopping.push_async_callback(broker.stop)
             await consumer.start()
             stopping.push_async_callback(consumer.stop, 4)
         except (BrokerUnavailable, TimeoutError) as error:

@@ -18,7 +18,7 @@ from shared.contracts.topology import PAYMENTS_COMMANDS, WALLET_QUERIES
 from shared.delivery.declare import declare_queue
 from shared.delivery.publisher import Publisher
 from shared.delivery.requests import Requests
-from shared.delivery.server import make_broker, of, serve
+from shared.delivery.server import make_broker, of, serve, stop_broker
 from tests.integration.consumer_world import FAST, delay_fast
 from tests.integration.delivery_world import World, delivery_world, eventually
 
@@ -104,11 +104,11 @@ async def serving(world: World, handler: Handler, publisher: Publisher | None = 
         return await handler.handle()
 
     broker.include_router(router)
-    await broker.start()
     try:
+        await broker.start()
         yield broker
     finally:
-        await broker.stop()
+        await stop_broker(broker)
 
 
 async def settled(world: World) -> None:

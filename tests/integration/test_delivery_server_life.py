@@ -33,6 +33,35 @@ async def test_a_queue_that_is_not_declared_stops_the_start(world: World, handle
             pass
 
 
+def restored() -> set[asyncio.Task[Any]]:
+    """The tasks that bring FastStream's lines back: one that is left over goes on for ever."""
+    return {task for task in asyncio.all_tasks() if "RobustConnection" in getattr(task.get_coro(), "__qualname__", "")}
+
+
+async def test_a_start_that_fails_leaves_no_line_behind(world: World, handler: Handler, rabbitmq_server: Any) -> None:
+    before = restored()
+    async with serving(world, handler):
+        assert len(restored() - before) == 1, "it would be seen"
+    async with management(rabbitmq_server, world.amqp_url) as broker:
+        await broker.delete_queue(WALLET_QUERIES.name)
+    with pytest.raises(CONNECTION_EXCEPTIONS):
+        async with serving(world, handler):
+            pass
+    assert restored() <= before
+
+
+async def test_a_stop_that_fails_leaves_no_line_behind(world: World, handler: Handler, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = restored()
+
+    async def lost() -> None:
+        raise ConnectionResetError("the line is gone")
+
+    with pytest.raises(ConnectionResetError):
+        async with serving(world, handler) as broker:
+            monkeypatch.setattr(broker._channel, "close", lost)
+    assert restored() <= before
+
+
 async def test_after_a_lost_line_it_serves_again_by_itself(world: World, handler: Handler, requests: Requests) -> None:
     async with serving(world, handler):
         for _ in range(2):

@@ -73,3 +73,49 @@ async def test_without_its_database_a_service_ends_with_one_line_that_names_the_
     (line,) = told.decode().splitlines()
     assert line.startswith("cannot start: DATABASE_URL: ")
     assert "nothing" not in line
+
+
+STUBBORN = """
+import asyncio, contextlib, sys
+from shared.telemetry import configure_logging
+from shared.process import run
+
+async def stay():
+    while True:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(3600)
+
+@contextlib.asynccontextmanager
+async def service():
+    staying = asyncio.create_task(stay())
+    await asyncio.sleep(0)
+    if sys.argv[1] == "starting":
+        raise SystemExit("cannot start: for a reason")
+    yield
+
+configure_logging("stubborn")
+run(service)
+"""
+
+
+@pytest.mark.parametrize("ends", ["starting", "stopping"])
+async def test_a_task_that_takes_no_cancellation_does_not_keep_the_process(ends: str) -> None:
+    """As a connection that restores itself does which a start left open that broke off."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", STUBBORN, ends), cwd=PROJECT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(30):
+            said = b""
+            if ends == "stopping":
+                said = await process.stdout.readuntil(b"ready")
+                process.send_signal(signal.SIGTERM)
+            said += await process.stdout.read()
+            assert await process.wait() == 1
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert b"left over" in said
+    assert (b"cannot start: for a reason" in said) == (ends == "starting"), said
