@@ -30,6 +30,9 @@ _KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
 _OWN: Final = frozenset({"same-origin", "none"})
 """`none`: the visitor themselves, who sends it again."""
 
+KEY_IN_USE: Final = "idempotency_key_in_use"
+"""The other click of a double click is being worked on: what comes of it is told where that one leads."""
+
 Form = Mapping[str, str]
 
 

@@ -175,6 +175,11 @@ def own_path(text: str | None) -> str | None:
     return text
 
 
+def is_web_address(url: str) -> bool:
+    """May a page of ours lead there? What a provider calls its page may be anything, `javascript:` too."""
+    return urlsplit(url).scheme in ("https", "http")
+
+
 def path_within(parts: Parts, url: str) -> str | None:
     """The path of a URL of our own origin, else None."""
     own, given = urlsplit(parts.settings.public_url), urlsplit(url)

@@ -87,9 +87,6 @@ REFUSALS: Final[Mapping[str, str]] = {
     "refund_declined": marked("The provider declined to send it back."),
 }
 
-UNDER_WAY: Final = "idempotency_key_in_use"
-"""The other click of a double click is being worked on: what comes of it is told where that one leads."""
-
 _PAYOUTS: Final[Mapping[str, str]] = {"manual": marked("by hand"), "mock": marked("Test payout")}
 
 METHODS: Final = ("stripe", "allsecure", "prodamus", "mock", "balance")

@@ -6,12 +6,11 @@ import asyncio
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
-from urllib.parse import urlsplit
 
 from services.gateway.auth import Caller
 from services.gateway.history import timeline_of
 from services.gateway.pages.payment.road import Stop, drawn
-from services.gateway.pages.visits import Visit, path_within, uuid_of
+from services.gateway.pages.visits import Visit, is_web_address, path_within, uuid_of
 from services.gateway.problems import Problem
 from services.gateway.requests import PAYMENT, REFUNDS
 from services.gateway.settlement import true_status
@@ -131,4 +130,4 @@ def _onward(visit: Visit, view: PaymentView) -> str | None:
     if view.status != "pending" or view.payment_url is None:
         return None
     own = path_within(visit.parts, view.payment_url)
-    return own or (view.payment_url if urlsplit(view.payment_url).scheme in ("http", "https") else None)
+    return own or (view.payment_url if is_web_address(view.payment_url) else None)

@@ -17,7 +17,7 @@ from services.gateway.idempotency import caller_of
 from services.gateway.pages.administration import decisions, words
 from services.gateway.pages.administration.admission import admitted
 from services.gateway.pages.administration.decisions import SuspenseQuestion
-from services.gateway.pages.forms import Form, check_form, form_key, new_key, read_form
+from services.gateway.pages.forms import KEY_IN_USE, Form, check_form, form_key, new_key, read_form
 from services.gateway.pages.visits import Visit, see, uuid_of
 from services.gateway.parts import GatewayParts, Parts
 from services.gateway.problems import Problem, RefusedByDecision, status_of
@@ -90,7 +90,7 @@ async def decide(request: Request, parts: GatewayParts, locale: str, item_id: st
         await _ask(request, parts, caller, view, asked, told, form_key(form))
     except RefusedByDecision as refusal:
         code = refusal.refused.code
-        if code == words.UNDER_WAY:
+        if code == KEY_IN_USE:
             return see(f"/{visit.locale}/admin/suspense/{view.item_id}")
         if code not in words.REFUSALS:
             raise

@@ -16,7 +16,7 @@ from services.gateway.commands import issue
 from services.gateway.idempotency import caller_of
 from services.gateway.pages.administration import decisions, words
 from services.gateway.pages.administration.admission import admitted, if_known
-from services.gateway.pages.forms import Form, check_form, form_key, new_key, read_form
+from services.gateway.pages.forms import KEY_IN_USE, Form, check_form, form_key, new_key, read_form
 from services.gateway.pages.visits import Visit, see, uuid_of
 from services.gateway.parts import GatewayParts
 from services.gateway.problems import Problem, RefusedByDecision, status_of
@@ -124,7 +124,7 @@ async def decide(request: Request, parts: GatewayParts, locale: str, withdrawal_
         await issued.ask(command, WITHDRAWN)
     except RefusedByDecision as refusal:
         code = refusal.refused.code
-        if code == words.UNDER_WAY:
+        if code == KEY_IN_USE:
             return see(_list_path(visit, **ways, decided=str(view.withdrawal_id)))
         if code not in words.REFUSALS:
             raise

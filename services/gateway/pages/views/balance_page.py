@@ -25,7 +25,7 @@ from services.gateway.pages.balance import withdraw_form
 from services.gateway.pages.balance.history_filter import KINDS, HistoryFilter, read_filter
 from services.gateway.pages.balance.withdraw_form import Entered, Errors, Wanted, entered_in
 from services.gateway.pages.balance.withdrawal_note import Note, note_of
-from services.gateway.pages.forms import check_form, form_key, new_key, read_form
+from services.gateway.pages.forms import KEY_IN_USE, check_form, form_key, new_key, read_form
 from services.gateway.pages.visits import Visit, log_in_first, see, visit_of
 from services.gateway.parts import GatewayParts
 from services.gateway.problems import Problem, RefusedByDecision, status_of
@@ -45,7 +45,6 @@ REFRESH_SECONDS: Final = 3
 
 _WITHDRAW: Final = "POST /{locale}/balance"
 _CURSOR_LENGTH_MAX: Final = 2_000
-_IN_USE: Final = "idempotency_key_in_use"
 
 
 _WRONG_DAYS: Final[Mapping[str, str]] = {
@@ -136,7 +135,7 @@ async def _refused(
     visit: Visit, caller: Caller, issued: Issued, entered: Entered, refusal: RefusedByDecision, payouts: PayoutsView | None
 ) -> Response:
     code = refusal.refused.code
-    if code == _IN_USE:
+    if code == KEY_IN_USE:
         # The first click of a double click is still being worked on: it is the same withdrawal.
         return _accepted(visit, caller, issued)
     # What is available may have changed since the form was made.

@@ -21,7 +21,7 @@ from services.gateway.pages.amount_words import amount_words
 from services.gateway.pages.deposit_form import Choices, Entered, checked, choices, entered, prefilled
 from services.gateway.pages.deposit_keys import form_key, key_after_refusal, sameness
 from services.gateway.pages.deposit_views import deposit_payment, no_session, onward_path, result_path
-from services.gateway.pages.forms import check_form, read_form
+from services.gateway.pages.forms import KEY_IN_USE, check_form, read_form
 from services.gateway.pages.forms import form_key as sent_key
 from services.gateway.pages.outcomes import state_of
 from services.gateway.pages.troubles import message_of
@@ -35,7 +35,6 @@ from shared.money import major_text
 router = APIRouter(include_in_schema=False)
 
 _OPERATION: Final = "POST /{locale}/balance/deposit"
-_IN_USE: Final = "idempotency_key_in_use"
 _FIELD_OF: Final = {"amount_not_available": "amount", "currency_not_available": "currency", "method_not_available": "method"}
 _NOTHING_LEFT: Final = frozenset({"broker_unavailable", "busy"})
 
@@ -85,7 +84,7 @@ async def start(request: Request, parts: GatewayParts, locale: str) -> Response:
         answer = await start_deposit(issued, caller, Wanted(found.money, shown.method, visit.locale))
     except RefusedByDecision as refusal:
         code = refusal.refused.code
-        if code == _IN_USE:
+        if code == KEY_IN_USE:
             # The other click, or the other tab, is being worked on: it leads on from there too.
             return see(_waiting_path(visit, issued))
         again = key if status_of(code) == 503 else await key_after_refusal(parts, caller, visit.request_id, key)

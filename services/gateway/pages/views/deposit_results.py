@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Final
-from urllib.parse import urlsplit
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -16,7 +15,7 @@ from services.gateway.idempotency import caller_of
 from services.gateway.pages.deposit_views import again_path, deposit_payment, form_path, no_session, result_path
 from services.gateway.pages.outcomes import state_of
 from services.gateway.pages.returns import without_what_was_appended
-from services.gateway.pages.visits import Visit, log_in_first, path_within, see, uuid_of, visit_of
+from services.gateway.pages.visits import Visit, is_web_address, log_in_first, path_within, see, uuid_of, visit_of
 from services.gateway.parts import GatewayParts
 from services.gateway.problems import Problem
 from shared.contracts.base import utc_now
@@ -24,7 +23,6 @@ from shared.contracts.base import utc_now
 router = APIRouter(include_in_schema=False)
 
 REFRESH_SECONDS: Final = 2
-_SCHEMES: Final = ("https", "http")
 
 
 @router.get("/{locale}/balance/deposit/success")
@@ -68,7 +66,7 @@ async def onward(request: Request, parts: GatewayParts, locale: str) -> Response
         return visit.page("deposit_waiting.html", refresh_seconds=REFRESH_SECONDS)
     if own := path_within(parts, view.payment_url):
         return see(own)
-    if urlsplit(view.payment_url).scheme not in _SCHEMES:
+    if not is_web_address(view.payment_url):
         raise Problem("payment_rejected", "the provider's page has an address that is none")
     return visit.page("deposit_onward.html", view=view, refresh_seconds=0)
 

@@ -14,7 +14,7 @@ from services.gateway.commands import Issued, issue
 from services.gateway.guests import caller_of_order
 from services.gateway.order_fields import BORN_FROM, EMAIL_MAX, EMAIL_PATTERN, PHONE_MAX, PHONE_PATTERN, POINT_MAX
 from services.gateway.ordering import Wanted, create_order_command, orderer
-from services.gateway.pages.forms import check_open_form, form_key, form_token, new_key, read_form
+from services.gateway.pages.forms import KEY_IN_USE, check_open_form, form_key, form_token, new_key, read_form
 from services.gateway.pages.order_form import COOKIE, OF_CHAKRAS, WRONG, Entered, Errors, entered, errors_of, fingerprint, offered, read
 from services.gateway.pages.troubles import message_of
 from services.gateway.pages.visits import Visit, path_within, see, visit_of
@@ -30,7 +30,6 @@ router = APIRouter(include_in_schema=False)
 _COOKIE_SECONDS: Final = 3_600
 _KEY: Final = re.compile(r"[A-Za-z0-9_-]{16,64}", re.ASCII)
 _OPERATION: Final = "POST /{locale}/orders/{product}"
-_IN_USE: Final = "idempotency_key_in_use"
 _PRODUCT_LENGTH_MAX: Final = 64
 _OF_THE_METHOD: Final = frozenset(
     {
@@ -72,7 +71,7 @@ async def order(request: Request, parts: GatewayParts, locale: str, product: str
     try:
         answer = await issued.ask(create_order_command(issued, who, wanted), ORDER_CREATED)
     except RefusedByDecision as refusal:
-        if refusal.refused.code == _IN_USE:
+        if refusal.refused.code == KEY_IN_USE:
             # The other click of a double click is being worked on: it leads on from there too.
             return see(_waiting(parts, issued, visit.locale))
         errors = _errors(refusal.refused)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from hashlib import sha256
 from typing import Final
-from urllib.parse import urlsplit
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -13,11 +12,11 @@ from starlette.responses import Response
 from services.gateway import receipts
 from services.gateway.commands import issue
 from services.gateway.guests import caller_of_order
-from services.gateway.pages.forms import check_open_form, form_key, form_token, new_key, read_form
+from services.gateway.pages.forms import KEY_IN_USE, check_open_form, form_key, form_token, new_key, read_form
 from services.gateway.pages.order_form import payable
 from services.gateway.pages.troubles import message_of
 from services.gateway.pages.views.order_results import REFRESH_SECONDS, UNPAID, find_order, is_open, no_order
-from services.gateway.pages.visits import Visit, path_within, see, uuid_of, visit_of
+from services.gateway.pages.visits import Visit, is_web_address, path_within, see, uuid_of, visit_of
 from services.gateway.parts import GatewayParts
 from services.gateway.problems import Problem, RefusedByDecision
 from services.gateway.requests import ORDER_CREATED
@@ -27,8 +26,6 @@ from shared.contracts.orders import CreateOrderPayment, OrderView
 router = APIRouter(include_in_schema=False)
 
 _OPERATION: Final = "POST /{locale}/orders/{order_id}/payment-failed"
-_IN_USE: Final = "idempotency_key_in_use"
-_SCHEMES: Final = ("https", "http")
 
 
 @router.get("/{locale}/orders/{order_id}/pay")
@@ -48,7 +45,7 @@ async def pay(request: Request, parts: GatewayParts, locale: str, order_id: str)
         return _onward(visit, "waiting")
     if (own := path_within(parts, view.payment_url)) is not None:
         return see(own)
-    if urlsplit(view.payment_url).scheme not in _SCHEMES:
+    if not is_web_address(view.payment_url):
         raise Problem("payment_rejected", "the provider's page has an address that is none")
     return visit.page("order_onward.html", state="onward", refresh_seconds=0, view=view, url=view.payment_url)
 
@@ -75,7 +72,7 @@ async def try_again(request: Request, parts: GatewayParts, locale: str, order_id
     except RefusedByDecision as refusal:
         if refusal.refused.code == "already_paid":
             return see(f"{path}/success")
-        if refusal.refused.code != _IN_USE:
+        if refusal.refused.code != KEY_IN_USE:
             raise
         answer = None  # the other click of a double click is being worked on: it leads on from there too
     onward = None if answer is None else path_within(parts, answer[0].payment_url)

@@ -16,7 +16,7 @@ from services.gateway.commands import Issued, issue
 from services.gateway.hypertext.catalogues import marked
 from services.gateway.idempotency import caller_of
 from services.gateway.pages.amount_words import wrong_amount
-from services.gateway.pages.forms import Form, check_form, form_key, read_form
+from services.gateway.pages.forms import KEY_IN_USE, Form, check_form, form_key, read_form
 from services.gateway.pages.payment.facts import Facts, facts_of
 from services.gateway.pages.payment.shown import TOO_MUCH, RefundForm, in_words, newest, path_of, shown
 from services.gateway.pages.visits import Visit, log_in_first, see, visit_of
@@ -28,7 +28,6 @@ from shared.money import MoneyError
 router = APIRouter(include_in_schema=False)
 
 _OPERATION: Final = "POST /{locale}/payments/{payment_id}/refund"
-_UNDER_WAY: Final = "idempotency_key_in_use"
 _SAID_HERE: Final = frozenset(
     {
         "insufficient_funds", "refund_exceeds_payment", "already_refunded", "payment_not_refundable", "payment_disputed",
@@ -76,7 +75,7 @@ async def _ask(visit: Visit, caller: Caller, facts: Facts, issued: Issued, wante
         answer = await refund(issued, caller, str(facts.view.payment_id), wanted)
     except RefusedByDecision as refusal:
         code = refusal.refused.code
-        if code == _UNDER_WAY:
+        if code == KEY_IN_USE:
             # The second click of a double click: the first one's refund is the one that is told of.
             return see(told_later)
         if code not in _SAID_HERE:

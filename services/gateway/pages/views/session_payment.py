@@ -14,7 +14,7 @@ from services.gateway import confirming, exact_json, paying_sessions, receipts
 from services.gateway.auth import Caller
 from services.gateway.commands import issue
 from services.gateway.idempotency import caller_of
-from services.gateway.pages.forms import Form, check_form, form_key, read_form
+from services.gateway.pages.forms import KEY_IN_USE, Form, check_form, form_key, read_form
 from services.gateway.pages.returns import in_language
 from services.gateway.pages.session_desk import CHOICE, ONWARD, Desk, desk, result_path
 from services.gateway.pages.visits import Visit, log_in_first, path_within, see, uuid_of, visit_of
@@ -88,7 +88,7 @@ async def _pay(visit: Visit, found: Desk, key: str, method: str) -> Response:
     try:
         answer = await paying_sessions.pay(issued, caller, wanted)
     except RefusedByDecision as refusal:
-        if refusal.refused.code != "idempotency_key_in_use":
+        if refusal.refused.code != KEY_IN_USE:
             raise
         answer = None  # the other click is being worked on: it leads on from there too
     if answer is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -17,7 +17,7 @@ from services.gateway.pages.outcomes import state_of
 from services.gateway.pages.returns import in_language, without_what_was_appended
 from services.gateway.pages.session_desk import ONWARD, session_path
 from services.gateway.pages.troubles import message_of
-from services.gateway.pages.visits import Visit, log_in_first, path_within, uuid_of, visit_of
+from services.gateway.pages.visits import Visit, is_web_address, log_in_first, path_within, uuid_of, visit_of
 from services.gateway.parts import GatewayParts
 from services.gateway.problems import Problem, RefusedByDecision
 from services.gateway.requests import PAYMENT
@@ -28,7 +28,6 @@ from shared.contracts.queries import GetPayment, PaymentView
 router = APIRouter(include_in_schema=False)
 
 REFRESH_SECONDS: Final = 3
-_SCHEMES: Final = ("https", "http")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +77,7 @@ def _onward(visit: Visit, view: PaymentView) -> str | None:
     path = path_within(visit.parts, view.payment_url)
     if path is not None:
         return in_language(path, visit.locale)
-    return view.payment_url if urlsplit(view.payment_url).scheme in _SCHEMES else None
+    return view.payment_url if is_web_address(view.payment_url) else None
 
 
 async def _view(visit: Visit, caller: Caller, asked_id: str, session_id: str) -> PaymentView | None:
