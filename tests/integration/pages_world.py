@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import base64
 import re
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from html import unescape
 from typing import Any
 from uuid import UUID
 
 import httpx
+import pytest
 
 from shared.contracts.base import new_id, utc_now
 from shared.contracts.orders import EndMockSession, GetMockSession, GetOrder, MockSessionEnded, MockSessionView, OrderView
 from shared.contracts.payment_commands import CommandReply, CompleteMockSession, MockSessionDecided, SignedEvent
-from tests.integration.gateway_world import World, refused, signed, token
+from tests.integration.gateway_world import World, gateway_world, one_story, refused, signed, token
 
 HTML = {"Accept": "text/html"}
 # The same in every run, and so are the names of the tests that are made with them.
@@ -58,6 +60,19 @@ class Site:
 
     async def _end(self, _: EndMockSession) -> CommandReply[MockSessionEnded]:
         return CommandReply(answer=MockSessionEnded(session_id=SESSION, status="canceled"))
+
+
+@pytest.fixture(scope="module")
+async def running(module_amqp_url: str) -> AsyncIterator[World]:
+    """The gateway of a whole module."""
+    async with gateway_world(module_amqp_url) as started:
+        yield started
+
+
+@pytest.fixture
+async def site(running: World) -> AsyncIterator[Site]:
+    async with one_story(running) as story:
+        yield Site(story)
 
 
 def session_view(*, order: bool = True, status: str = "pending", decided: str | None = None) -> MockSessionView:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from html import unescape
 from typing import Any
 
 import httpx
+import pytest
 
 from shared.contracts.base import utc_now
 from shared.contracts.checkout import ListMethods, MethodsView
@@ -63,8 +63,8 @@ class Shop:
         return CommandReply(answer=made, replayed=replayed)
 
 
-@asynccontextmanager
-async def one_shop(running: World) -> AsyncIterator[Shop]:
+@pytest.fixture
+async def shop(running: World) -> AsyncIterator[Shop]:
     """For one test: one method pays for orders, and nobody has ordered yet."""
     async with one_story(running) as story:
         running.stand_ins.answers[ListMethods] = one_method

@@ -3,28 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
 from html import unescape
 
 import pytest
 
-from tests.integration.gateway_world import World, gateway_world, one_story, token
+from tests.integration.gateway_world import gateway_world, token
 from tests.integration.pages_world import HTML, SCRIPT, Site, assert_nothing_inline, hidden, logged_in
+from tests.integration.pages_world import running as running
+from tests.integration.pages_world import site as site
 
 MINE = {"login": "testuser", "password": "testuser"}
 ENDED = {"Cookie": f"purser_session={token(seconds=-60)}"}
-
-
-@pytest.fixture(scope="module")
-async def running(module_amqp_url: str) -> AsyncIterator[World]:
-    async with gateway_world(module_amqp_url) as started:
-        yield started
-
-
-@pytest.fixture
-async def site(running: World) -> AsyncIterator[Site]:
-    async with one_story(running) as story:
-        yield Site(story)
 
 
 # ---- in

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from html import unescape
 from typing import Any
 from uuid import UUID
@@ -12,20 +11,10 @@ import pytest
 from shared.contracts.base import new_id
 from shared.contracts.orders import EndMockSession, GetMockSession, MockSessionView
 from shared.contracts.payment_commands import CommandReply, CompleteMockSession
-from tests.integration.gateway_world import ORIGIN, World, bearer, gateway_world, one_story, refused
+from tests.integration.gateway_world import ORIGIN, bearer, gateway_world, refused
 from tests.integration.pages_world import ORDER, SESSION, Site, hidden, logged_in, session_view
-
-
-@pytest.fixture(scope="module")
-async def running(module_amqp_url: str) -> AsyncIterator[World]:
-    async with gateway_world(module_amqp_url) as started:
-        yield started
-
-
-@pytest.fixture
-async def site(running: World) -> AsyncIterator[Site]:
-    async with one_story(running) as story:
-        yield Site(story)
+from tests.integration.pages_world import running as running
+from tests.integration.pages_world import site as site
 
 
 async def test_the_page_shows_what_is_stored_whatever_the_query_says(site: Site) -> None:

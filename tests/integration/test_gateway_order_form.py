@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
 from datetime import date, timedelta
 from html import unescape
 from typing import Any
@@ -17,21 +16,11 @@ from shared.contracts.checkout import AmountLimits, ListMethods, MethodsView
 from shared.contracts.orders import CreateOrder, GetInterpretation, GetOrder
 from shared.contracts.payment_commands import CommandReply, FieldProblem, Refused
 from shared.keys import Keys
-from tests.integration.gateway_world import SECRET, World, gateway_world, method_view, refused, token
+from tests.integration.gateway_world import SECRET, gateway_world, method_view, refused, token
 from tests.integration.pages_world import SCRIPT, SESSION, assert_nothing_inline, order_view
-from tests.integration.shop_world import ALL_AT_FIVE, CONTACT, Shop, as_rendered, one_shop, told
-
-
-@pytest.fixture(scope="module")
-async def running(module_amqp_url: str) -> AsyncIterator[World]:
-    async with gateway_world(module_amqp_url) as started:
-        yield started
-
-
-@pytest.fixture
-async def shop(running: World) -> AsyncIterator[Shop]:
-    async with one_shop(running) as open_now:
-        yield open_now
+from tests.integration.pages_world import running as running
+from tests.integration.shop_world import ALL_AT_FIVE, CONTACT, Shop, as_rendered, told
+from tests.integration.shop_world import shop as shop
 
 
 async def test_what_is_sold_is_shown_with_its_price_and_everything_at_its_middle(shop: Shop) -> None:

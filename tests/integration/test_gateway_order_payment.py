@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
@@ -12,21 +11,11 @@ import pytest
 from shared.contracts.base import new_id
 from shared.contracts.orders import CreateOrder, CreateOrderPayment, GetInterpretation, GetOrder
 from shared.contracts.payment_commands import CommandReply
-from tests.integration.gateway_world import ORIGIN, World, gateway_world, refused, silent
+from tests.integration.gateway_world import ORIGIN, refused, silent
 from tests.integration.pages_world import hidden, order_view
-from tests.integration.shop_world import CONTACT, Shop, as_rendered, one_shop
-
-
-@pytest.fixture(scope="module")
-async def running(module_amqp_url: str) -> AsyncIterator[World]:
-    async with gateway_world(module_amqp_url) as started:
-        yield started
-
-
-@pytest.fixture
-async def shop(running: World) -> AsyncIterator[Shop]:
-    async with one_shop(running) as open_now:
-        yield open_now
+from tests.integration.pages_world import running as running
+from tests.integration.shop_world import CONTACT, Shop, as_rendered
+from tests.integration.shop_world import shop as shop
 
 
 async def test_a_payment_page_elsewhere_is_gone_on_to_by_a_page_of_ours(shop: Shop) -> None:

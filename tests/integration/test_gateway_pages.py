@@ -3,29 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
-import pytest
 
 from shared.contracts.base import new_id, utc_now
 from shared.contracts.orders import CreateOrderPayment, GetInterpretation, OrderCreated
 from shared.contracts.payment_commands import CommandReply
-from tests.integration.gateway_world import ORIGIN, World, gateway_world, one_story, refused
+from tests.integration.gateway_world import ORIGIN, refused
 from tests.integration.pages_world import ORDER, SESSION, Site, assert_nothing_inline, hidden
-
-
-@pytest.fixture(scope="module")
-async def running(module_amqp_url: str) -> AsyncIterator[World]:
-    async with gateway_world(module_amqp_url) as started:
-        yield started
-
-
-@pytest.fixture
-async def site(running: World) -> AsyncIterator[Site]:
-    async with one_story(running) as story:
-        yield Site(story)
+from tests.integration.pages_world import running as running
+from tests.integration.pages_world import site as site
 
 
 async def test_nothing_of_what_is_shown_is_run(site: Site) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import AsyncIterator
 from hashlib import sha256
 from typing import Final
 
@@ -15,8 +14,10 @@ from services.gateway.pages.forms import guest_token
 from shared.contracts.base import new_id
 from shared.contracts.payment_commands import CompleteMockSession
 from shared.keys import Keys
-from tests.integration.gateway_world import ORIGIN, SECRET, World, gateway_world, one_story, token
+from tests.integration.gateway_world import ORIGIN, SECRET, token
 from tests.integration.pages_world import HTML, ORDER, SESSION, Site, hidden
+from tests.integration.pages_world import running as running
+from tests.integration.pages_world import site as site
 
 ID: Final = str(new_id())
 FORMS: Final = {
@@ -32,18 +33,6 @@ FORMS: Final = {
     f"/en/admin/suspense/{SESSION}": "suspense",
 }
 """Those that only somebody with an account may send, and what a guest's form could be about to be taken for one of them."""
-
-
-@pytest.fixture(scope="module")
-async def running(module_amqp_url: str) -> AsyncIterator[World]:
-    async with gateway_world(module_amqp_url) as started:
-        yield started
-
-
-@pytest.fixture
-async def site(running: World) -> AsyncIterator[Site]:
-    async with one_story(running) as story:
-        yield Site(story)
 
 
 @pytest.mark.parametrize(("path", "subject"), FORMS.items(), ids=[path.replace(str(SESSION), "id") for path in FORMS])

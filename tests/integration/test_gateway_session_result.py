@@ -15,18 +15,13 @@ from shared.contracts.orders import GetMockSession, MockSessionView
 from shared.contracts.payment_commands import Refused
 from shared.contracts.queries import GetPayment
 from shared.keys import Keys
-from tests.integration.gateway_world import SECRET, World, gateway_world, one_story
+from tests.integration.gateway_world import SECRET, World, one_story
 from tests.integration.pages_world import HTML, SCRIPT, session_view
+from tests.integration.pages_world import running as running
 from tests.integration.sessions_world import PAID, Desk
 
 PAYMENT = new_id()
 RESULT = f"{PAID}?payment_id={PAYMENT}"
-
-
-@pytest.fixture(scope="module")
-async def running(module_amqp_url: str) -> AsyncIterator[World]:
-    async with gateway_world(module_amqp_url) as started:
-        yield started
 
 
 @pytest.fixture

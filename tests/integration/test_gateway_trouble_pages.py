@@ -14,8 +14,9 @@ from services.gateway.pages.views import start
 from shared.contracts.base import new_id
 from shared.contracts.orders import CreateOrderPayment, GetOrder
 from shared.contracts.payment_commands import CommandReply
-from tests.integration.gateway_world import World, gateway_world, one_story, refused, silent
+from tests.integration.gateway_world import World, gateway_world, refused, silent
 from tests.integration.pages_world import HTML, ORDER, Site, assert_nothing_inline, hidden, logged_in
+from tests.integration.pages_world import site as site
 
 RESULT = f"/en/orders/{ORDER}/success"
 AGAIN = f"/en/orders/{ORDER}/payment-failed"
@@ -25,12 +26,6 @@ AGAIN = f"/en/orders/{ORDER}/payment-failed"
 async def running(module_amqp_url: str) -> AsyncIterator[World]:
     async with gateway_world(module_amqp_url, rpc_timeout_seconds=0.5) as started:
         yield started
-
-
-@pytest.fixture
-async def site(running: World) -> AsyncIterator[Site]:
-    async with one_story(running) as story:
-        yield Site(story)
 
 
 def ways_on(page: httpx.Response) -> list[str]:
